@@ -1,0 +1,43 @@
+# make setup | demo | test | check | bench — each sets up what it needs on a fresh Debian or Ubuntu machine.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: setup demo test check format bench coverage clean
+setup: $(STAMP)
+
+$(STAMP): requirements.lock deploy/bootstrap.lock pyproject.toml deploy/setup
+	@PYTHON="$(PYTHON)" sh deploy/setup
+	@touch $@
+
+demo: setup
+	@$(BIN)/soc demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/soc rules lint rules
+	$(BIN)/sigma check -x attacktag -x d3_fendtag rules
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: setup
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report --skip-covered
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+lock:
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --group dev -q pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,0 +1,101 @@
+"""The bus as its users see it: records in by topic, records out by topic and group.
+
+One contract suite (tests/contract/test_bus.py) says what every implementation must do. The words are Kafka's:
+a topic has partitions, a record's key decides its partition, order holds within a partition, a group shares the
+partitions among its members, and what a member did not commit is read again by whoever gets the partition next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol
+
+RAW: Final = "soc.raw"
+DETECTIONS: Final = "soc.detections"
+REJECTED: Final = "soc.rejected"
+TOPICS: Final = (RAW, DETECTIONS, REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What goes onto the bus. `headers` are short texts beside the bytes."""
+
+    key: bytes
+    value: bytes
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it is read back. `published` (aware UTC) is when the bus took it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    headers: Mapping[str, bytes]
+    published: datetime
+
+
+Partitions = frozenset[int]
+OnChange = Callable[[Partitions], None]
+
+
+class Subscription(Protocol):
+    """One member of a group reading one topic. Not thread-safe. Every call may raise TransportError."""
+
+    def poll(self, max_records: int, timeout_s: float) -> list[Delivery]:
+        """Up to max_records in order per partition; returns early with what there is, [] after timeout_s.
+
+        Partition changes are told (on_revoked, then on_assigned) from within poll, before its result.
+        """
+
+    def commit(self) -> None:
+        """Everything that poll has returned of the partitions still held is done and will not be read again."""
+
+    def assigned(self) -> Partitions: ...
+
+    def position(self, partition: int) -> int:
+        """Offset of the next record that poll would return."""
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Read on from there; an offset that retention has removed means the oldest that is left."""
+
+    def seek_time(self, moment: datetime) -> None:
+        """Read on, in every held partition, from the first record published at or after the moment."""
+
+    def close(self) -> None:
+        """Leave the group at once; what was not committed is read again by another member."""
+
+
+class Bus(Protocol):
+    def publish(self, topic: str, messages: Sequence[Message]) -> None:
+        """Hand over in order. May buffer; blocks (back-pressure) when the bound on unflushed bytes is reached."""
+
+    def flush(self) -> None:
+        """Returns once everything published before is durable. Raises TransportError if it is not."""
+
+    def subscribe(
+        self,
+        topic: str,
+        group: str,
+        *,
+        member: str = "",
+        on_assigned: OnChange | None = None,
+        on_revoked: OnChange | None = None,
+    ) -> Subscription:
+        """Join the group. A new group starts at the oldest record. `member` is a stable name (static membership)."""
+
+    def lag(self, topic: str, group: str) -> int:
+        """Records published and not yet committed by the group, over all partitions."""
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """Partition → offset that the next published record will get."""
+
+    def expire(self, topic: str, before: datetime) -> int:
+        """Remove records published before the moment that every known group has committed; how many."""
+
+    def close(self) -> None: ...
