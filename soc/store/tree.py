@@ -68,7 +68,7 @@ class Network:
     """A member is an address within the network."""
 
     field: str
-    network: Network4or6
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
