@@ -11,16 +11,16 @@ Any of the files may be missing. Lists within a cell are separated by ";". Days 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final, TypeVar
 
+from soc.content import unknown
 from soc.event import ContentError, ContentErrors
-from soc.org.org import Org, address_of
+from soc.org.org import Org, number
 from soc.org.records import CRITICALITIES, Agency, Asset, Interval, Network, Placed
 from soc.org.tables import Row, find_table, read_table
 from soc.org.units import HERE, UnitTree, load_units
@@ -161,11 +161,10 @@ def _asset(file: _File, row: Row) -> Asset | None:
     as_of = file.day(row, "as_of")
     ips: list[str] = []
     for text in _list(v["ips"]):
-        address = address_of(text)
-        if address is None:
+        if number(text) is None:
             file.wrong(row, f"ips: {text!r} is not an address")
         else:
-            ips.append(str(address))
+            ips.append(str(ip_address(text.partition("%")[0])))
     if v["criticality"] and v["criticality"] not in CRITICALITIES:
         file.wrong(row, f"criticality: {v['criticality']!r} is none of {', '.join(CRITICALITIES)}")
     if v["system_level"] and v["system_level"] not in ("1", "2", "3", "4", "5"):
@@ -237,9 +236,7 @@ def _apart(file: _File, keyed: Iterable[tuple[str, R]], what: str, *, other: boo
 
 def _refers(file: _File, record: Agency | Asset | Network | Placed, to: str, known: set[str], what: str) -> None:
     if to and to not in known:
-        near = difflib.get_close_matches(to, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        file.errors.append(ContentError(file.path, file.lines[id(record)], f"unknown {what} {to!r}{hint}"))
+        file.errors.append(ContentError(file.path, file.lines[id(record)], unknown(to, known, what)))
 
 
 def _one_lead(org: Org, file: _File) -> None:

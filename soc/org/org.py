@@ -21,7 +21,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Generic, TypeVar
 
 from soc.org.names import LOCAL
@@ -29,6 +29,8 @@ from soc.org.records import Agency, Asset, Interval, Network, Placed
 from soc.org.units import UNKNOWN, Unit, UnitTree
 
 T = TypeVar("T", Agency, Asset, Network, Placed)
+K = TypeVar("K", str, tuple[int, int])
+Number = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,16 @@ class Placement:
     by: str  # "asset" | "network" | "endpoint" | "source" | "unknown"
 
 
-class Dated(Generic[T]):
+class Dated(Generic[K, T]):
     """Records by key; a key's records never overlap in time (the loader refuses that)."""
 
     def __init__(self) -> None:
-        self._records: dict[str, list[T]] = {}
+        self._records: dict[K, list[T]] = {}
 
-    def add(self, key: str, record: T) -> None:
+    def add(self, key: K, record: T) -> None:
         self._records.setdefault(key, []).append(record)
 
-    def at(self, key: str, on: date) -> T | None:
+    def at(self, key: K, on: date) -> T | None:
         return next((r for r in self._records.get(key, ()) if on in r.valid), None)
 
 
@@ -69,24 +71,26 @@ class Networks:
         for (version, shift), entries in sorted(table.items()):  # the smallest shift is the longest prefix
             self._by_version[version].append((shift, entries))
 
-    def at(self, address: IPv4Address | IPv6Address, on: date) -> Network | None:
-        value = int(address)
-        for shift, entries in self._by_version[address.version]:
+    def at(self, address: Number, on: date) -> Network | None:
+        version, value = address
+        for shift, entries in self._by_version[version]:
             for network in entries.get(value >> shift, ()):
                 if on in network.valid:
                     return network
         return None
 
 
-def address_of(text: str) -> IPv4Address | IPv6Address | None:
-    """The address, IPv4-mapped IPv6 as IPv4 and without a zone; None if it is none."""
+def number(text: str) -> Number | None:
+    """(IP version, value) of an address, IPv4-mapped IPv6 as IPv4 and without a zone; None if it is none."""
     try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
+        return 4, int.from_bytes(inet_pton(AF_INET, text), "big")
+    except (OSError, ValueError):
+        pass
+    try:
+        value = int.from_bytes(inet_pton(AF_INET6, text.partition("%")[0]), "big")
+    except (OSError, ValueError):
         return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
-    return address
+    return (4, value & 0xFFFF_FFFF) if value >> 32 == 0xFFFF else (6, value)
 
 
 def local_day(at: datetime) -> date:
@@ -113,18 +117,18 @@ class Org:
         self.assets = tuple(assets)
         self.networks = tuple(networks)
         self.placements = tuple(placements)
-        self._agencies: Dated[Agency] = Dated()
+        self._agencies: Dated[str, Agency] = Dated()
         self._leads: dict[int, dict[str, Agency]] = {}
-        self._hosts: Dated[Asset] = Dated()
-        self._addresses: Dated[Asset] = Dated()
-        self._placed: Dated[Placed] = Dated()
+        self._hosts: Dated[str, Asset] = Dated()
+        self._addresses: Dated[Number, Asset] = Dated()
+        self._placed: Dated[str, Placed] = Dated()
         self._networks = Networks(networks)
         for agency in agencies:
             self._agencies.add(agency.id, agency)
         for asset in assets:
             for name in asset.hostnames:
                 self._hosts.add(name, asset)
-            for ip in asset.ips:
+            for ip in filter(None, map(number, asset.ips)):
                 self._addresses.add(ip, asset)
         for placed in placements:
             self._placed.add(placed.asset, placed)
@@ -178,10 +182,18 @@ class Org:
         unit = self.units.follow(registered_unit, on) if registered_unit else None
         return self._placement(unit, None, None, "source" if unit else "unknown", on)
 
+    def knows(self, ip: str, at: datetime) -> bool:
+        """Whether an asset or a network of ours has the address at that time."""
+        address = number(ip)
+        if address is None:
+            return False
+        on = local_day(at)
+        return self._addresses.at(address, on) is not None or self._networks.at(address, on) is not None
+
     def asset_at(self, ip: str, on: date) -> Asset | None:
         """The asset that has the address on that day."""
-        address = address_of(ip)
-        return self._addresses.at(str(address), on) if address else None
+        address = number(ip)
+        return self._addresses.at(address, on) if address else None
 
     def unit_of(self, asset: Asset, on: date) -> Unit | None:
         """The asset's unit by placement or agency; None if neither decides on that day."""
@@ -211,7 +223,7 @@ class Org:
         if name:
             wanted = name.lower().rstrip(".")
             asset = self._hosts.at(wanted, on)
-            if asset is None and address_of(wanted) is None:
+            if asset is None and number(wanted) is None:
                 asset = self._hosts.at(wanted.partition(".")[0], on)
             if asset:
                 return asset
@@ -220,7 +232,7 @@ class Org:
 
     def _network(self, ips: Sequence[str], on: date) -> Network | None:
         for ip in ips:
-            address = address_of(ip)
+            address = number(ip)
             network = self._networks.at(address, on) if address else None
             if network:
                 return network

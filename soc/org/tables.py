@@ -6,13 +6,13 @@ Values stay text until their reader gives them a type, so `08` in YAML stays "08
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import yaml
 
+from soc.content import unknown
 from soc.event import ContentError
 
 _SUFFIXES: Final = (".csv", ".yml", ".yaml")
@@ -128,9 +128,7 @@ def _known_columns(
     before = len(errors)
     for name in names:
         if name not in columns:
-            near = difflib.get_close_matches(name, columns, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; known: " + ", ".join(columns)
-            errors.append(ContentError(path, line, f"unknown column {name!r}{hint}"))
+            errors.append(ContentError(path, line, unknown(name, columns, "column")))
         elif names.count(name) > 1:
             errors.append(ContentError(path, line, f"column {name!r} stands twice"))
     for name, required in columns.items():

@@ -92,7 +92,7 @@ def test_overlapping_placements_are_refused(tmp_path: Path) -> None:
         placements=f"asset,unit,from,to\nCAM1,{NEW},2025-07-01,\nCAM1,{NEW},2026-01-01,\nCAM2,{NEW},2026-01-01,\n",
     )
     assert errors[0].startswith("placements.csv:3: placement of CAM1 stands twice for the same days")
-    assert errors[1] == "placements.csv:4: unknown asset 'CAM2'; did you mean CAM1?"
+    assert errors[1] == "placements.csv:4: unknown asset 'CAM2'; did you mean 'CAM1'?"
 
 
 def test_everything_wrong_in_a_row_and_file_is_told_at_once(tmp_path: Path) -> None:
@@ -111,13 +111,13 @@ def test_everything_wrong_in_a_row_and_file_is_told_at_once(tmp_path: Path) -> N
         "system_level: '6' is none of 1-5",
         "no value for id",
         "valid_from: '31/12/2025' is not a day (YYYY-MM-DD)",
-        "unknown agency 'H9'",
+        "unknown agency 'H9'; known: ",
     ]
 
 
 def test_an_unknown_column_names_the_nearest_known_one(tmp_path: Path) -> None:
     assert refused(tmp_path, assets="id,name,hostname\nA,a,pc1\n") == [
-        "assets.csv:1: unknown column 'hostname'; did you mean hostnames?"
+        "assets.csv:1: unknown column 'hostname'; did you mean 'hostnames'?"
     ]
 
 
@@ -136,7 +136,7 @@ def test_yaml_says_the_same_as_csv_and_keeps_text_as_text(tmp_path: Path) -> Non
         ("id: A\n", 1, "expected a list"),
         ("- A\n", 1, "expected a mapping"),
         ("- id: A\n  name: a\n- id: B\n  id: C\n  name: b\n", 3, "a key stands twice"),
-        ("- id: A\n  names: a\n", 1, "unknown column 'names'; did you mean name"),
+        ("- id: A\n  names: a\n", 1, "unknown column 'names'; did you mean 'name'"),
         ("- id: A\n", 1, "no value for name"),
     ],
 )
