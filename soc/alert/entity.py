@@ -27,6 +27,13 @@ def entity(detection: Detection, named: Sequence[str] = ()) -> dict[str, str]:
     return next(({name: _one(fields[name])} for name in order if fields.get(name)), {})
 
 
+def named_entity(custom: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields of `soc: {entity: […]}` among a rule's own keys; () where it names none."""
+    own = custom.get("soc")
+    named = own.get("entity") if isinstance(own, Mapping) else None
+    return tuple(str(n) for n in named) if isinstance(named, list) else ()
+
+
 def _one(value: object) -> str:
     if isinstance(value, list):
         return text_of(value[0]) if value else ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from soc.bus.base import Delivery, Message
-from soc.event import Detection, Matched, RecordError, digest, parse_rfc3339, rfc3339
+from soc.event import Detection, Event, Matched, RecordError, digest, parse_rfc3339, rfc3339
 
 #: A detection carries its event, so that correlation and alert need not ask the store; long texts are cut here.
 _MAX_TEXT: Final = 8_192
@@ -18,6 +19,17 @@ _MAX_TEXT: Final = 8_192
 def detection_id(rule_id: str, rule_version: str, event_id: str) -> str:
     """Id of a single-event detection: the same event and rule give the same id, however often it is redelivered."""
     return digest(rule_id, rule_version, event_id)
+
+
+def completed(match: Detection, event: Event) -> Detection:
+    """A match of `RuleSet.match` with its id and the event that it was found in."""
+    return replace(
+        match,
+        id=detection_id(match.rule_id, match.rule_version, event.id),
+        timestamp=event.timestamp,
+        event_id=event.id,
+        fields=event.fields,
+    )
 
 
 def to_message(detection: Detection, key: bytes) -> Message:

@@ -1,0 +1,1 @@
+"""The program `soc`: configuration, workers and commands over the rooms below."""

@@ -1,0 +1,76 @@
+"""The command `soc`: arguments in, the exit code of docs/operators.md out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+import typer
+
+from soc.app import (
+    command_alerts,
+    command_check,
+    command_demo,
+    command_events,
+    command_hunt,
+    command_parse,
+    command_rules,
+    command_run,
+    command_sources,
+)
+from soc.app.output import say
+from soc.event import ContentError, ContentErrors, SocError, TransportError
+
+OK: Final = 0
+FINDINGS: Final = 1
+USAGE: Final = 2
+CONTENT: Final = 3
+UNREACHABLE: Final = 4
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="soc",
+    help="Giám sát an ninh mạng của tỉnh: nhật ký vào, cảnh báo có giải thích ra. · Logs in, explained alerts out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (
+    command_demo,
+    command_hunt,
+    command_run,
+    command_alerts,
+    command_events,
+    command_sources,
+    command_parse,
+    command_rules,
+    command_check,
+):
+    module.register(app)
+
+
+def main() -> None:
+    """Entry point: runs the command and turns our failures into a sentence and an exit code."""
+    try:
+        result = app(standalone_mode=False)
+        code = result if isinstance(result, int) else OK  # typer hands back the code of typer.Exit
+    except (typer.Abort, KeyboardInterrupt):
+        say("ngắt · interrupted")
+        code = INTERRUPTED
+    except typer.TyperException as wrong:
+        wrong.show()
+        code = USAGE
+    except BrokenPipeError:  # `soc … | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = OK
+    except (ContentError, ContentErrors) as wrong:
+        say(str(wrong))
+        code = CONTENT
+    except TransportError as wrong:
+        say(str(wrong))
+        code = UNREACHABLE
+    except SocError as wrong:
+        say(str(wrong))
+        code = USAGE
+    sys.exit(code)

@@ -1,0 +1,137 @@
+"""`soc rules`: lint and test detections with the production parser and matcher."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from soc.app import output
+from soc.app.content import existing, pipeline_files
+from soc.app.options import ConfigOption, JsonOption, settings
+
+commands = typer.Typer(name="rules", help="Luật phát hiện: kiểm tra, thử. · Detection rules: lint, test.")
+
+PathsArgument = Annotated[list[Path] | None, typer.Argument(help="Rule folders or files. [default: the configured packs]")]
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(commands, rich_help_panel="Rules and sources")
+
+
+def _load(paths: list[Path] | None, config: Path | None) -> tuple[Any, Any, list[Path]]:
+    from soc.detect import load_rules
+
+    settled = settings(config)
+    folders = existing(paths or settled.rules, "rules")
+    return load_rules(folders, pipeline_files(settled.sigma_pipelines)), settled, folders
+
+
+@commands.command("lint")
+def lint(
+    paths: PathsArgument = None,
+    config: ConfigOption = None,
+    strict: Annotated[bool, typer.Option(help="Warnings count as findings, too (exit 1).")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Every mistake in every rule and test file, as path:line. Exit 1 if there is an error."""
+    from soc.author.lint import lint as findings_of
+
+    rules, _, folders = _load(paths, config)
+    findings, cases = findings_of(rules, folders)
+    counts = Counter(f.severity for f in findings)
+    loaded = len(rules.rules) + len(rules.correlations)
+    if json_:
+        output.document(
+            rules=loaded,
+            tests=len(cases),
+            errors=counts["error"],
+            warnings=counts["warning"],
+            findings=[
+                {"file": f.path, "line": f.line, "code": f.code, "severity": f.severity, "message": f.message}
+                for f in findings
+            ],
+        )
+    else:
+        for f in findings:
+            sys.stdout.write(f"{f.path}{f':{f.line}' if f.line else ''}: {f.severity} {f.code} {f.message}\n")
+        output.say(f"{loaded} rules, {len(cases)} tests: {counts['error']} errors, {counts['warning']} warnings")
+    if counts["error"] or (strict and findings):
+        raise typer.Exit(1)
+
+
+@commands.command("why")
+def why(code: Annotated[str, typer.Argument(help="A code of the linter, such as R020.")]) -> None:
+    """What a code of the linter means."""
+    from soc.author.lint import CODES
+
+    if code.upper() not in CODES:
+        raise typer.BadParameter(f"no code {code}; there are {', '.join(CODES)}")
+    severity, text = CODES[code.upper()]
+    sys.stdout.write(f"{code.upper()} ({severity}): {text}\n")
+
+
+@commands.command("test")
+def test(
+    paths: PathsArgument = None,
+    config: ConfigOption = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List the tests that passed, too.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Run the `.test.yaml` files: raw lines through the real parser, matcher and correlator. Exit 1 on a failure."""
+    from soc.author.lint import lint as findings_of
+    from soc.author.verify import verify
+    from soc.normalize import load_sources
+
+    rules, settled, folders = _load(paths, config)
+    findings, cases = findings_of(rules, folders)
+    wrong = [f for f in findings if f.severity == "error"]
+    sources = load_sources(existing(settled.sources, "sources"))
+    outcomes = [verify(case, rules, sources) for case in cases]
+    failed = [o for o in outcomes if not o.passed]
+    if json_:
+        output.document(
+            tests=len(outcomes),
+            failed=len(failed),
+            errors=[{"file": f.path, "line": f.line, "message": f.message} for f in wrong],
+            outcomes=[
+                {"rule": o.case.rule_id, "test": o.case.name, "file": str(o.case.path), "line": o.case.line}
+                | {"passed": o.passed, "alerts": o.alerts, "why": o.why, "explanation": o.explanation}
+                for o in outcomes
+            ],
+        )
+    else:
+        for o in outcomes:
+            if verbose or not o.passed:
+                sys.stdout.write(f"{o.case.path}:{o.case.line}: {'ok' if o.passed else 'FAILED'} {o.case.name}\n")
+            if not o.passed:
+                sys.stdout.write(f"    {o.why}\n" + "".join(f"    {x}\n" for x in o.explanation.splitlines()))
+        for f in wrong:
+            sys.stdout.write(f"{f.path}:{f.line}: {f.message}\n")
+        output.say(f"{len(outcomes)} tests of {len({o.case.rule_id for o in outcomes})} rules, {len(failed)} failed")
+    if failed or wrong:
+        raise typer.Exit(1)
+
+
+@commands.command("explain")
+def explain(
+    rule: Annotated[str, typer.Argument(help="Id of the rule.")],
+    event: Annotated[Path, typer.Option("--event", help="File with one event (JSON, ECS or the rule's own names).")],
+    config: ConfigOption = None,
+) -> None:
+    """The rule's condition as a tree, each node true or false on the event, with the value that decided it."""
+    import orjson
+
+    from soc.event import flat
+
+    rules, _, _ = _load(None, config)
+    if rule not in rules.rules:
+        raise typer.BadParameter(f"no rule {rule} is loaded")
+    try:
+        fields = orjson.loads(event.read_bytes())
+    except (OSError, ValueError) as wrong:
+        raise typer.BadParameter(f"--event {event}: {wrong}") from None
+    sys.stdout.write(f"{rules.explain(rule, flat(fields))}\n")

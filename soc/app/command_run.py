@@ -1,0 +1,110 @@
+"""`soc run` and `soc ingest`: the workers until a signal, and files sent through them once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from soc.app import output, roles
+from soc.app.options import ConfigOption, LangOption, settings
+from soc.app.supervisor import Role, Supervisor
+from soc.app.logs import configure
+
+run_commands = typer.Typer(name="run", help="Chạy hệ thống hoặc từng vai trò. · Run the workers until a signal.")
+
+_ROLES: Final = ("collect", "detect", "alert", "watch")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(run_commands, rich_help_panel="Running")
+    app.command("ingest", rich_help_panel="Running")(ingest)
+
+
+def stopping() -> threading.Event:
+    """Set by SIGTERM and SIGINT; a second signal ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop
+
+
+@run_commands.command("all")
+def run_all(config: ConfigOption = None) -> None:
+    """Every role as a process of its own, watched and started again when it dies. Ctrl-C stops all cleanly."""
+    settled = settings(config)
+    configure("soc")
+    from soc.app.check import problems
+
+    wrong = problems(settled, environment=False)
+    if wrong.errors:
+        raise wrong
+    named = ["--config", str(config)] if config else []
+    members = [("watch", ["watch"]), ("collect", ["collect"])]
+    members += [(f"detect-{n}", ["detect", "--number", str(n)]) for n in range(settled.detect.workers)]
+    members.append(("alert-0", ["alert"]))
+    order = sorted(members, key=lambda m: m[0] != "collect")
+    supervisor = Supervisor(settled.data_dir, [Role(member, ["run", *args, *named]) for member, args in order])
+    raise typer.Exit(supervisor.run(stopping()))
+
+
+@run_commands.command("collect")
+def run_collect(config: ConfigOption = None) -> None:
+    """Listeners and watched files → topic soc.raw."""
+    configure("collect")
+    roles.collect(settings(config), stopping())
+
+
+@run_commands.command("detect")
+def run_detect(config: ConfigOption = None, number: Annotated[int, typer.Option(help="Which of the workers.")] = 0) -> None:
+    """soc.raw → events in the store, detections on soc.detections."""
+    configure(f"detect-{number}")
+    roles.detect(settings(config), stopping(), number)
+
+
+@run_commands.command("alert")
+def run_alert(config: ConfigOption = None, number: Annotated[int, typer.Option(help="Which of the workers.")] = 0) -> None:
+    """soc.detections → correlations and alerts."""
+    configure(f"alert-{number}")
+    roles.alert(settings(config), stopping(), number)
+
+
+@run_commands.command("watch")
+def run_watch(config: ConfigOption = None) -> None:
+    """Retention and the ledger's balance."""
+    configure("watch")
+    roles.watch(settings(config), stopping())
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Log files, folders, .gz/.zst/.zip.")],
+    source: Annotated[str, typer.Option(help="A source of `soc sources list`, or auto.")] = "auto",
+    unit: Annotated[str, typer.Option(help="Uid of the unit that the files belong to.")] = "",
+    config: ConfigOption = None,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    lang: LangOption = None,
+) -> None:
+    """Send files through collectors, bus, workers and store, and wait until they are done. Exit 1 on a deficit."""
+    from soc.app.ingest import ingest as send
+
+    settled = settings(config)
+    configure("ingest", quiet=True)
+    for path in paths:
+        if not path.exists():
+            raise typer.BadParameter(f"{path} does not exist")
+    result = send(settled, paths, source, unit, stopping(), progress=not output.quiet())
+    if json_:
+        output.document(**result)
+    else:
+        output.table(list(result), [[str(value) for value in result.values()]])
+    if result["deficit"]:
+        raise typer.Exit(1)

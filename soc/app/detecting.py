@@ -1,0 +1,192 @@
+"""The detect worker: topic soc.raw in; stored events and topic soc.detections out.
+
+    records ── parse, normalize ──▶ events ── enrich ──▶ match ──▶ 1. store  2. publish  3. flush  4. commit
+
+It keeps no state but caches, so any number of them share the partitions of soc.raw.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from soc.alert.entity import entity, named_entity
+from soc.alert.policy import Policy
+from soc.app.runner import Stopped, bisected, patiently
+from soc.bus.base import DETECTIONS, RAW, REJECTED, Bus, Delivery, Message
+from soc.collect.wire import from_delivery, rejected_from_delivery
+from soc.detect import RuleSet
+from soc.detect.correlate import Correlator
+from soc.detect.wire import completed, to_message
+from soc.enrich import Enricher
+from soc.event import Batch, Detection, Event, RecordError, Rejected
+from soc.normalize import Sources
+
+log = logging.getLogger("soc.detect")
+
+GROUP = "detect"
+
+
+@dataclass(slots=True)
+class Content:
+    """What a detect worker works with: source definitions, units, rules and what may alert."""
+
+    sources: Sources
+    enricher: Enricher
+    rules: RuleSet
+    policy: Policy
+    correlator: Correlator  # asked for group keys alone; the state lives with the alert worker
+    lateness: timedelta = timedelta(minutes=5)
+
+
+def detect(
+    bus: Bus,
+    store: Any,
+    content: Content,
+    stop: threading.Event,
+    *,
+    member: str = "",
+    max_records: int = 2000,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Works until `stop` is set. `beat` is called once a turn, for whoever watches that the loop lives."""
+    subscription = bus.subscribe(RAW, GROUP, member=member)
+    set_aside = bus.subscribe(REJECTED, GROUP, member=member)
+    try:
+        while not stop.is_set():
+            beat()
+            try:
+                deliveries = patiently(lambda: subscription.poll(max_records, 0.5), "reading soc.raw", stop)
+                turn(bus, store, content, deliveries, stop)
+                if deliveries:
+                    patiently(subscription.commit, "committing soc.raw", stop)  # 4. commit what was read
+                refused = patiently(lambda: set_aside.poll(max_records, 0.0), "reading soc.rejected", stop)
+                if refused:
+                    keep_refused(store, refused, stop)
+                    patiently(set_aside.commit, "committing soc.rejected", stop)
+            except Stopped:
+                break
+    finally:
+        set_aside.close()
+        subscription.close()
+
+
+def turn(bus: Bus, store: Any, content: Content, deliveries: Sequence[Delivery], stop: threading.Event) -> Batch:
+    """Everything between reading and committing one batch."""
+    if not deliveries:
+        return Batch()
+    batch = bisected(
+        deliveries,
+        lambda some: examine(some, content),
+        _joined,
+        lambda one, trace: Batch(rejected=[Rejected(from_delivery(one), "internal_error", trace, "match")]),
+    )
+    messages = published(batch, content)
+    patiently(lambda: store_batch(store, batch), "storing events", stop)  # 1. write events
+    if messages:
+        patiently(lambda: bus.publish(DETECTIONS, messages), "publishing detections", stop)  # 2. publish
+        patiently(bus.flush, "flushing detections", stop)  # 3. flush
+    return batch
+
+
+def examine(deliveries: Sequence[Delivery], content: Content) -> Batch:
+    """Deliveries → events with their detections, records without events, rejected records. No writing."""
+    batch = parsed(deliveries, content.sources)
+    content.enricher.enrich(batch.events)
+    mark_late(batch.events, content.lateness)
+    batch.detections = content.rules.match([e.fields for e in batch.events], [e.logsources for e in batch.events])
+    for event, found in zip(batch.events, batch.detections, strict=True):
+        if found:
+            event.fields["soc.rules"] = [d.rule_id for d in found]
+    return batch
+
+
+def parsed(deliveries: Sequence[Delivery], sources: Sources) -> Batch:
+    """The records, and the events that they hold."""
+    batch = Batch()
+    events = sources.events
+    for delivery in deliveries:
+        record = from_delivery(delivery)
+        batch.records.append(record)
+        try:
+            found = events(record)
+        except RecordError as error:
+            batch.rejected.append(Rejected(record, error.code, error.detail, "parse"))
+            continue
+        if found:
+            batch.events += found
+        else:
+            batch.filtered.append(record)
+    return batch
+
+
+def mark_late(events: Sequence[Event], lateness: timedelta) -> None:
+    """soc.late on events that reached us by the network longer after they happened than correlation waits.
+
+    A file is read when it is read: its events are not late, they are old.
+    """
+    for event in events:
+        if event.fields.pop("soc.live", False) and event.received - event.timestamp > lateness:
+            event.fields["soc.late"] = True
+
+
+def store_batch(store: Any, batch: Batch) -> None:
+    """Write the batch; a document that the store will never take is set aside with its reason."""
+    written = store.write(batch.events, batch.rejected, batch.filtered)
+    if written.refused:
+        records = {record.id: record for record in batch.records}
+        refused = [
+            Rejected(records[event.record_id], "store_refused", written.refused[event.id], "store")
+            for event in batch.events
+            if event.id in written.refused
+        ]
+        store.write((), refused)
+
+
+def keep_refused(store: Any, deliveries: Sequence[Delivery], stop: threading.Event) -> None:
+    """Records that a collector set aside, kept where `soc rejected` finds them."""
+    items = [rejected_from_delivery(delivery) for delivery in deliveries]
+    patiently(lambda: store.write((), items), "storing rejected records", stop)
+
+
+def published(batch: Batch, content: Content) -> list[Message]:
+    """Messages for soc.detections: a copy for each correlation that a detection feeds, and one for the alert builder."""
+    messages: list[Message] = []
+    for event, found in zip(batch.events, batch.detections, strict=True):
+        for match in found:
+            messages += copies(completed(match, event), content)
+    return messages
+
+
+def copies(made: Detection, content: Content) -> list[Message]:
+    """One message for each correlation that the detection feeds, and one for the alert builder if it may alert."""
+    messages = []
+    for correlation in content.rules.feeds.get(made.rule_id, ()):
+        copy = replace(made, feeds=correlation)
+        if (key := content.correlator.group_key(correlation, copy)) is not None:
+            messages.append(to_message(copy, key))
+    if made.rule_id not in content.rules.silent and may_alert(content, made.rule_id, made.level):
+        rule = content.rules.rules.get(made.rule_id)
+        about = entity(made, named_entity(rule.custom if rule else {}))
+        key = "\0".join([made.rule_id, str(made.fields.get("soc.unit.uid", "")), *about.values()]).encode()
+        messages.append(to_message(made, key))
+    return messages
+
+
+def may_alert(content: Content, rule_id: str, level: str) -> bool:
+    rule = content.rules.rules.get(rule_id)
+    return content.policy.decide(rule_id, rule.path if rule else None).alerts(level)
+
+
+def _joined(left: Batch, right: Batch) -> Batch:
+    return Batch(
+        left.records + right.records,
+        left.events + right.events,
+        left.rejected + right.rejected,
+        left.filtered + right.filtered,
+        left.detections + right.detections,
+    )

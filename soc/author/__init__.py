@@ -1,0 +1,1 @@
+"""What rule authors use: the linter and the test runner, over the production parser and matcher."""
