@@ -4,10 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 #: One record → what the sender wrote, in the sender's names. Raises RecordError("bad_format", …), nothing else.
 Decode = Callable[[Any], dict[str, Any]]
+
+#: Names remembered per place: senders use a few hundred; the bound keeps invented ones from filling the memory.
+_MAX_NAMES: Final = 20_000
+
+
+class Names(dict[str, str]):
+    """A sender's name → the name under the root that keeps it ("fortinet.firewall." + "srcip"), remembered."""
+
+    def __init__(self, root: str = "") -> None:
+        super().__init__()
+        self.root = root
+        self._below: dict[str, Names] = {}
+
+    def __missing__(self, name: str) -> str:
+        full = self.root + name
+        if len(self) < _MAX_NAMES:
+            self[name] = full
+        return full
+
+    def below(self, name: str) -> Names:
+        """Names of the members of an object that stands under `name`."""
+        found = self._below.get(name)
+        if found is None:
+            found = Names(f"{self.root}{name}.")
+            if len(self._below) < _MAX_NAMES:
+                self._below[name] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +43,11 @@ class Decoder:
 
     `make(**options)` is called once per source at load with the options that source.yml gives; it returns the
     function that decodes one record. Its keyword parameters are the option names that a source may use; it raises
-    ValueError with a sentence for a bad option.
+    ValueError with a sentence for a bad option. What decode returns is flat: dotted names, new for every record.
 
     `takes`: "text" gets the record after its charset was resolved, "bytes" gets it as it arrived.
-    `nested`: the dict may hold dicts; the runtime makes dotted names of them (`{"a": {"b": 1}}` → `a.b`).
+    `rooted`: `make` takes `root`, a prefix for every name that it gives (done here once, not by a second pass).
+    `envelope`: wraps another format; the step after it in source.yml gets its "message".
     `undecodable`: how a byte that no charset explains is written into the text (`\\xNN`); JSON doubles the
     backslash so that the value holds it.
     """
@@ -27,5 +55,6 @@ class Decoder:
     name: str
     make: Callable[..., Decode]
     takes: Literal["text", "bytes"] = "text"
-    nested: bool = False
+    rooted: bool = False
+    envelope: bool = False
     undecodable: Literal["\\x", "\\\\x"] = "\\x"

@@ -1,0 +1,247 @@
+"""A checked `Definition` → one function: RawRecord in, Events out. No clock, disk or network is touched by it.
+
+The mapping becomes straight-line Python (see `emit`), so that nothing of the definition is interpreted per event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+
+from soc.event import Event, LogSource, RawRecord, RecordError
+from soc.normalize.ecs import ecs
+from soc.normalize.emit import Emitter
+from soc.normalize.model import Definition
+from soc.normalize.related import RELATED, relate
+from soc.normalize.text import texts
+from soc.normalize.times import received_moment, time_reader
+from soc.normalize.values import CONVERT, conformed, long
+from soc.parse import DECODERS, Decode
+from soc.parse.base import Names
+from soc.parse.json import flatten
+
+Compiled = Callable[[RawRecord], list[Event]]
+#: (record, event.original, decoded, envelope and scratch, event id) → event, None = filtered by policy.
+_Body = Callable[[RawRecord, str, dict[str, Any], dict[str, Any], str], Event | None]
+
+#: A sender may claim any number of repetitions; this many events at most come from one record.
+MAX_REPEATED: Final = 100
+#: Where conform moves a value of the sender that does not fit its ECS type.
+ASIDE: Final = "invalid."
+#: Names that only we may set: a sender's own go aside.
+RESERVED: Final = "soc."
+
+
+def _emit_body(emitter: Emitter, definition: Definition) -> None:
+    put = emitter.put
+    put(0, "def body(record, original, d, t, event_id):")
+    if definition.keep is None:
+        put(1, "e = {}")
+    else:
+        put(1, "e = d")
+    put(1, f"ls = {emitter.constant(definition.logsources)}")
+    if definition.conform:
+        put(1, "CONFORM(e)")
+    for block in definition.blocks:
+        emitter.block(1, block)
+    for condition, _ in definition.filters:
+        put(1, f"if {emitter.condition(condition)}:")
+        put(2, "return None")
+    everything = definition.keep == ""
+    for name, fields in RELATED.items():
+        of = tuple(f for f in fields if everything or f in emitter.targets)
+        if of:
+            put(1, f"RELATED(e, {name!r}, {of!r})")
+    put(1, "moment = None")
+    for value, formats in definition.time.candidates:
+        put(1, "if moment is None:")
+        emitter.value(2, value)
+        put(2, "if v is not None:")
+        reader = emitter.constant(time_reader(formats, definition.time_zone))
+        put(3, f"moment = {reader}(v, record.received)")
+    put(1, "if moment is None:")
+    if definition.time.required:
+        put(2, "raise RecordError('bad_timestamp', 'no time stamp')")
+    else:
+        put(2, "moment = RECEIVED(record.received)")
+    put(1, "e['@timestamp'] = moment[1]")
+    put(1, f"e['event.dataset'] = {definition.name!r}")
+    put(1, "e['event.original'] = original")
+    if "event.kind" not in emitter.targets and not everything:
+        put(1, "e['event.kind'] = 'event'")
+    put(1, f"return Event(event_id, record.id, moment[0], record.received, {definition.name!r}, ls, e, record.unit)")
+
+
+def _conforming() -> Callable[[dict[str, Any]], None]:
+    kinds = {name: (CONVERT[t.kind], t.many) for name, t in ecs().fields.items()}
+
+    def conform(e: dict[str, Any]) -> None:
+        for name in [n for n in e if n.startswith(RESERVED)]:
+            e[ASIDE + name] = e.pop(name)
+        conformed(e, kinds, ASIDE)
+        e.setdefault("event.kind", "event")
+
+    return conform
+
+
+def _body(definition: Definition) -> _Body:
+    last = DECODERS[definition.steps[-1].decoder]
+    alone = last.envelope  # the envelope is all there is
+    decoded = "d" if definition.keep is None else "e"
+    prefix = f"{definition.keep}." if definition.keep else ""
+    enveloped = any(DECODERS[s.decoder].envelope for s in definition.steps)
+    emitter = Emitter(decoded, "" if alone else prefix, definition.skip, enveloped)
+    emitter.constants |= {
+        "RELATED": relate,
+        "RECEIVED": received_moment,
+        "RecordError": RecordError,
+        "Event": Event,
+        "CONFORM": _conforming(),
+    }
+    _emit_body(emitter, definition)
+    source = "\n\n".join([*emitter.functions, "\n".join(emitter.lines)])
+    namespace = emitter.constants
+    # The text holds nothing but names and repr() of literals from a checked definition; see `emit`.
+    exec(compile(source, f"<{definition.path}>", "exec"), namespace)
+    for table in emitter.late_tables:
+        namespace[table] = _resolved(namespace[table], namespace)
+    body: _Body = namespace["body"]
+    return body
+
+
+def _resolved(value: Any, namespace: dict[str, Any]) -> Any:
+    """Tables of names of emitted functions → tables of the functions."""
+    if isinstance(value, dict):
+        return {key: _resolved(item, namespace) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple((regex, namespace[name]) for regex, name in value)
+    return namespace[value]
+
+
+def _decode(definition: Definition) -> Callable[[bytes], tuple[str, dict[str, Any], dict[str, Any]]]:
+    """bytes → (event.original, decoded, envelope)."""
+    prefix = f"{definition.keep}." if definition.keep else ""
+    made: list[Decode] = []
+    for step in definition.steps:
+        decoder = DECODERS[step.decoder]
+        made.append(decoder.make(**step.options, root=prefix) if decoder.rooted else decoder.make(**step.options))
+    last = DECODERS[definition.steps[-1].decoder]
+    read = texts(definition.charset, last.undecodable)
+    inner = made[-1]
+    if last.takes == "bytes":
+
+        def of_bytes(data: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
+            return read(data)[1], inner(data), {}
+
+        return of_bytes
+    if len(made) == 2:
+        outer = made[0]
+
+        def of_both(data: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
+            text, original = read(data)
+            envelope = outer(text)
+            return original, inner(envelope["message"]), envelope
+
+        return of_both
+    if last.envelope:
+
+        def of_envelope(data: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
+            text, original = read(data)
+            return original, {}, inner(text)
+
+        return of_envelope
+
+    def of_text(data: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        text, original = read(data)
+        return original, inner(text), {}
+
+    return of_text
+
+
+def compiled(definition: Definition) -> Compiled:
+    """The function of a source. It raises RecordError; [] = every event of the record is filtered by policy."""
+    body = _body(definition)
+    decode = _decode(definition)
+    if definition.each:
+        return _each(definition, decode, body)
+    repeat = definition.repeat
+
+    def events(record: RawRecord) -> list[Event]:
+        original, d, t = decode(record.data)
+        event = body(record, original, d, t, record.id)
+        if event is None:
+            return []
+        if repeat and (count := _count(repeat, d, t)) > 1:
+            return [event, *(_again(event, n) for n in range(1, min(count, MAX_REPEATED)))]
+        return [event]
+
+    return events
+
+
+def _count(name: str, d: dict[str, Any], t: dict[str, Any]) -> int:
+    return long(t.get(name.removeprefix("syslog."), d.get(name))) or 1
+
+
+def _again(event: Event, n: int) -> Event:
+    """The same once more, as an event of its own."""
+    fields = {k: list(v) if v.__class__ is list else v for k, v in event.fields.items()}
+    return Event(
+        f"{event.record_id}-{n}",
+        event.record_id,
+        event.timestamp,
+        event.received,
+        event.source,
+        event.logsources,
+        fields,
+        event.unit,
+    )
+
+
+def _each(definition: Definition, decode: Any, body: _Body) -> Compiled:
+    """Every member of the list `each` is an event; a record without that list is one event itself."""
+    prefix = f"{definition.keep}." if definition.keep else ""
+    names = Names(prefix)
+    key = prefix + definition.each
+
+    def events(record: RawRecord) -> list[Event]:
+        original, d, t = decode(record.data)
+        items = d.get(key)
+        if items.__class__ is not list:
+            event = body(record, original, d, t, record.id)
+            return [] if event is None else [event]
+        made = []
+        for n, item in enumerate(items):
+            if item.__class__ is not dict:
+                raise RecordError("bad_format", f"member {n} of {definition.each} is no object")
+            fields: dict[str, Any] = {}
+            flatten(item, names, fields)
+            event_id = f"{record.id}-{n}" if n else record.id
+            event = body(record, orjson.dumps(item).decode(), fields, dict(t), event_id)
+            if event is not None:
+                made.append(event)
+        return made
+
+    return events
+
+
+def logsources(definition: Definition) -> tuple[LogSource, ...]:
+    """All logsources that an event of this source may be."""
+    found: dict[LogSource, None] = dict.fromkeys(definition.logsources)
+
+    def walk(block: Any) -> None:
+        found.update(dict.fromkeys(block.logsources))
+        for when in block.when:
+            walk(when.body)
+        for switch in block.switches:
+            for inner in switch.blocks:
+                walk(inner)
+        for patterns in block.patterns:
+            for listed in (*patterns.cases.values(), patterns.default):
+                for pattern in listed:
+                    walk(pattern.body)
+
+    for block in definition.blocks:
+        walk(block)
+    return tuple(found)

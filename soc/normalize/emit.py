@@ -1,0 +1,306 @@
+"""Blocks of a definition → lines of Python. The program text is built from our own literals alone, by repr().
+
+In the emitted code: `e` the event's fields, `d` what the sender wrote, `t` header of the envelope and scratch,
+`ls` the logsources, `v` the value at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from soc.event import LogSource, text_of
+from soc.normalize import values
+from soc.normalize.model import Assign, Block, Condition, Pairs, Part, Pattern, Patterns, Switch, Test, Value, When
+from soc.normalize.patterns import Regex
+
+#: A pattern list, by the first word of the text; "" holds those that may match any text.
+PatternTable = dict[str, tuple[tuple[Regex, Callable[..., Any]], ...]]
+
+
+def run_patterns(text: str, table: PatternTable, e: Any, d: Any, t: Any, ls: Any) -> Any:
+    """Apply the first pattern that the text matches; its logsources, or None if none matched."""
+    for regex, apply in table.get(text.partition(" ")[0]) or table[""]:
+        groups = regex.full(text)
+        if groups is not None:
+            return apply(groups, e, d, t, ls)
+    return None
+
+
+def pairs_of(text: object, pair: str, assign: str) -> Iterable[tuple[str, str]]:
+    """K=V,K2=V2 → (K, V), …; pieces without assignment are left out."""
+    for piece in text.split(pair) if isinstance(text, str) else ():
+        key, assigned, value = piece.partition(assign)
+        if assigned:
+            yield key.strip(), value.strip()
+
+
+class Emitter:
+    """Grows functions; `constants` is the namespace in which they will run."""
+
+    def __init__(self, decoded: str, prefix: str, skip: tuple[str, ...], enveloped: bool) -> None:
+        self.decoded = decoded  # the dict that holds the sender's names: "d" or "e"
+        self.prefix = prefix
+        self.skip = skip
+        self.enveloped = enveloped  # `syslog.x` is a header field in `t`
+        self.lines: list[str] = []
+        self.functions: list[str] = []
+        self.targets: set[str] = set()
+        self.late_tables: list[str] = []  # constants that name emitted functions, to be replaced by them
+        self.constants: dict[str, Any] = {
+            "T": text_of,
+            "LISTED": values.listed,
+            "SUMMED": values.summed,
+            "JOINED": values.joined,
+            "SCALED": values.scaled,
+            "RUN": run_patterns,
+            "PAIRS": pairs_of,
+            "SKIP": skip,
+            **{f"C_{kind}": convert for kind, convert in values.CONVERT.items()},
+        }
+
+    def constant(self, value: object) -> str:
+        name = f"K{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def put(self, depth: int, line: str) -> None:
+        self.lines.append("    " * depth + line)
+
+    # ------------------------------------------------------------ names and presence
+    def read(self, name: str) -> str:
+        if name.startswith("_"):
+            return f"t.get({name!r})"
+        if name.startswith("@"):
+            return f"e.get({name[1:]!r})"
+        if name.startswith("syslog.") and self.enveloped:
+            return f"t.get({name[7:]!r})"
+        return f"{self.decoded}.get({self.prefix + name!r})"
+
+    def absent(self) -> str:
+        if not self.skip:
+            return "v is None"
+        return f"v is None or v == {self.skip[0]!r}" if len(self.skip) == 1 else "v is None or v in SKIP"
+
+    def present(self) -> str:
+        if not self.skip:
+            return "v is not None"
+        if len(self.skip) == 1:
+            return f"v is not None and v != {self.skip[0]!r}"
+        return "v is not None and v not in SKIP"
+
+    # ------------------------------------------------------------ values
+    def value(self, depth: int, value: Value) -> None:
+        """Emit lines that leave the value, or None, in `v`."""
+        names = [self._part(p) for p in value.parts]
+        if value.op == "first":
+            self.put(depth, f"v = {names[0] if names else None}")
+            for name in names[1:]:
+                self.put(depth, f"if {self.absent()}:")
+                depth += 1
+                self.put(depth, f"v = {name}")
+            depth -= max(len(names) - 1, 0)
+            self.put(depth, f"if {self.absent()}:")
+            self.put(depth + 1, "v = None")
+        elif value.op == "sum":
+            self.put(depth, f"v = SUMMED(({', '.join(names)},))")
+        elif value.op == "join":
+            self.put(depth, f"v = JOINED(({', '.join(names)},), SKIP)")
+        else:
+            self.put(depth, f"v = [x for x in ({', '.join(names)},) if x is not None and x not in SKIP] or None")
+        self._changes(depth, value)
+
+    def _part(self, part: Part) -> str:
+        return self.read(part.name) if part.name else repr(part.literal)
+
+    def _changes(self, depth: int, value: Value) -> None:
+        text = "v if v.__class__ is str else T(v)"
+        if value.before:
+            self.put(depth, f"v = v.partition({value.before!r}) if v.__class__ is str else None")
+            self.put(depth, "v = (v[0] or None) if v and v[1] else None")
+        if value.after:
+            self.put(depth, "if v is not None:")
+            self.put(depth + 1, f"v = ({text}).rpartition({value.after!r})[2] or None")
+        if value.lower:
+            self.put(depth, "if v.__class__ is str:")
+            self.put(depth + 1, "v = v.lower()")
+        if value.split:
+            self.put(depth, "if v.__class__ is str:")
+            self.put(depth + 1, f"v = [x for x in map(str.strip, v.split({value.split!r})) if x not in SKIP] or None")
+        if value.map is not None:
+            self.put(depth, "if v is not None:")
+            self.put(depth + 1, f"v = {self.constant(dict(value.map))}.get({text})")
+        if value.default is not None:
+            self.put(depth, "if v is None:")
+            self.put(depth + 1, f"v = {self._fresh(value.default)}")
+        if value.scale is not None:
+            self.put(depth, f"v = SCALED(v, {value.scale!r})")
+
+    @staticmethod
+    def _fresh(value: object) -> str:
+        """Expression for a literal; lists are made anew for each event."""
+        return repr(list(value)) if isinstance(value, (list, tuple)) else repr(value)
+
+    def store(self, depth: int, target: str, kind: str, many: bool) -> None:
+        """Emit lines that convert `v` (not None) and set the target."""
+        if target.startswith("_"):
+            self.put(depth, f"t[{target!r}] = v")
+            return
+        self.targets.add(target)
+        if not kind:
+            self.put(depth, f"e[{target!r}] = v")
+            return
+        if many:
+            self.put(depth, f"v = LISTED(v, C_{kind})")
+        elif kind in ("keyword", "text"):
+            self.put(depth, "if v.__class__ is not str:")
+            self.put(depth + 1, "v = C_keyword(v)")
+        else:
+            self.put(depth, f"v = C_{kind}(v)")
+        self.put(depth, "if v is not None:")
+        self.put(depth + 1, f"e[{target!r}] = v")
+
+    def assign(self, depth: int, assign: Assign) -> None:
+        value = assign.value
+        simple = value.op == "first" and len(value.parts) == 1 and value.parts[0].name
+        if simple and value == Value("first", value.parts):
+            self.put(depth, f"v = {self.read(value.parts[0].name)}")
+            self.put(depth, f"if {self.present()}:")
+        else:
+            self.value(depth, value)
+            self.put(depth, "if v is not None:")
+        self.store(depth + 1, assign.target, assign.kind, assign.many)
+
+    # ------------------------------------------------------------ conditions
+    def test(self, test: Test) -> str:
+        read = self.read(test.name)
+        text = "(v if v.__class__ is str else T(v))"
+        if test.exists is not None:
+            # `exists` looks at presence as everywhere here: a skipped text counts as absent
+            made = f"((v := {read}) is not None and v not in SKIP)"
+            return made if test.exists != test.negated else f"not {made}"
+        if test.regex is not None:
+            made = f"((v := {read}) is not None and {self.constant(Regex(test.regex))}.found{text})"
+        else:
+            assert test.values is not None
+            if len(test.values) == 1:
+                made = f"((v := {read}) is not None and {text} == {next(iter(test.values))!r})"
+            else:
+                made = f"((v := {read}) is not None and {text} in {self.constant(test.values)})"
+        return f"not {made}" if test.negated else made
+
+    def condition(self, condition: Condition) -> str:
+        groups = [" and ".join(self.test(t) for t in group) or "True" for group in condition]
+        return " or ".join(f"({g})" for g in groups) or "True"
+
+    # ------------------------------------------------------------ blocks
+    def block(self, depth: int, block: Block) -> None:
+        for name, value in block.constants.items():
+            self.targets.add(name)
+            self.put(depth, f"e[{name!r}] = {self._fresh(value)}")
+        for patterns in block.patterns:
+            self._patterns(depth, patterns)
+        for pairs in block.pairs:
+            self._pairs(depth, pairs)
+        for assign in block.fields:
+            self.assign(depth, assign)
+        self._logsources(depth, block.logsources)
+        self._when(depth, block.when)
+        for switch in block.switches:
+            self._switch(depth, switch)
+
+    def _logsources(self, depth: int, logsources: tuple[LogSource, ...]) -> None:
+        if logsources:
+            self.put(depth, f"ls = ls + {self.constant(logsources)}")
+
+    def _when(self, depth: int, blocks: tuple[When, ...]) -> None:
+        flag = ""
+        if blocks and blocks[-1].condition is None:
+            flag = f"done{len(self.constants)}_{len(self.lines)}"
+            self.put(depth, f"{flag} = False")
+        for when in blocks:
+            condition = f"not {flag}" if when.condition is None else self.condition(when.condition)
+            self.put(depth, f"if {condition}:")
+            if flag:
+                self.put(depth + 1, f"{flag} = True")
+            self.put(depth + 1, "pass")
+            self.block(depth + 1, when.body)
+
+    def function(self, parameters: str, body: Callable[[], None]) -> str:
+        """Emit a function of its own; its name."""
+        name = f"f{len(self.functions)}"
+        self.functions.append("")
+        at = len(self.functions) - 1
+        outer, self.lines = self.lines, []
+        self.put(0, f"def {name}({parameters}):")
+        body()
+        self.put(1, "return ls")
+        self.functions[at] = "\n".join(self.lines)
+        self.lines = outer
+        return name
+
+    def _switch(self, depth: int, switch: Switch) -> None:
+        names = [self.function("e, d, t, ls", lambda b=block: self.block(1, b)) for block in switch.blocks]  # type: ignore[misc]
+        table = self.constant({text: names[at] for text, at in switch.cases.items()})
+        self.late_tables.append(table)
+        default = names[switch.default] if switch.default is not None else "None"
+        self.put(depth, f"v = {self.read(switch.by)}")
+        text = "v if v.__class__ is str else T(v)"
+        self.put(
+            depth,
+            f"f = {table}.get(({text}).lower(), {default})" if switch.fold else f"f = {table}.get({text}, {default})",
+        )
+        self.put(depth, "if f is not None:")
+        self.put(depth + 1, "ls = f(e, d, t, ls)")
+
+    def _pairs(self, depth: int, pairs: Pairs) -> None:
+        table = self.constant({key: at for at, key in enumerate(pairs.targets)})
+        self.put(depth, f"for k, v in PAIRS({self.read(pairs.of)}, {pairs.pair!r}, {pairs.assign!r}):")
+        self.put(depth + 1, f"k = {table}.get(k)")
+        for at, (target, kind, many) in enumerate(pairs.targets.values()):
+            self.put(depth + 1, f"{'if' if at == 0 else 'elif'} k == {at} and {self.present()}:")
+            self.store(depth + 2, target, kind, many)
+
+    # ------------------------------------------------------------ patterns
+    def _patterns(self, depth: int, patterns: Patterns) -> None:
+        self.put(depth, f"v = {self.read(patterns.of)}")
+        self.put(depth, "if v.__class__ is str:")
+        inner = depth + 1
+        self.put(inner, "s = v")
+        self.put(inner, "r = None")
+        if patterns.by:
+            cases = {case: self._table(listed) for case, listed in patterns.cases.items()}
+            name = self.constant(cases)
+            self.late_tables.append(name)
+            self.put(inner, f"v = {self.read(patterns.by)}")
+            self.put(inner, f"v = {name}.get(v)")
+            self.put(inner, "if v is not None:")
+            self.put(inner + 1, "r = RUN(s, v, e, d, t, ls)")
+        if patterns.default:
+            name = self.constant({"": self._table(patterns.default)})
+            self.late_tables.append(name)
+            self.put(inner, "if r is None:")
+            self.put(inner + 1, f"r = RUN(s, {name}[''], e, d, t, ls)")
+        self.put(inner, "if r is not None:")
+        self.put(inner + 1, "ls = r")
+        if patterns.required:
+            self.put(inner, "else:")
+            self.put(inner + 1, "raise RecordError('bad_format', 'no pattern of this source: ' + s[:120])")
+            self.put(depth, "else:")
+            self.put(depth + 1, f"raise RecordError('bad_format', 'no text in ' + {patterns.of!r})")
+
+    def _table(self, listed: tuple[Pattern, ...]) -> dict[str, list[tuple[Regex, str]]]:
+        """First word → patterns that a text beginning with it can match, in order."""
+        made = [
+            (p.word, Regex(p.regex), self.function("g, e, d, t, ls", lambda p=p: self._apply(p)))  # type: ignore[misc]
+            for p in listed
+        ]
+        words = {"", *(word for word, _, _ in made)}
+        return {w: [(regex, name) for word, regex, name in made if word in ("", w)] for w in words}
+
+    def _apply(self, pattern: Pattern) -> None:
+        for at, (target, kind, many) in enumerate(pattern.captures):
+            self.put(1, f"v = g[{at}]")
+            self.put(1, f"if {self.present()}:")
+            self.store(2, target, kind, many)
+        self.block(1, pattern.body)

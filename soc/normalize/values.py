@@ -1,0 +1,165 @@
+"""A sender's value → the value of an ECS type, or None when it does not fit. Called from compiled sources."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from soc.event import Fields, text_of
+from soc.normalize.times import moment_of, time_reader
+
+_LONG: Final = 2**63
+
+
+class _Addresses(dict[str, str | None]):
+    """Text → address as ECS wants it (no zone index, no brackets), or None. Remembers; bounded."""
+
+    def __missing__(self, text: str) -> str | None:
+        plain = text.strip().removeprefix("[").removesuffix("]").partition("%")[0]
+        try:
+            ipaddress.ip_address(plain)
+        except ValueError:
+            found = None
+        else:
+            found = plain
+        if len(self) >= 100_000:
+            self.clear()
+        self[text] = found
+        return found
+
+
+_ADDRESSES: Final = _Addresses()
+
+
+def ip(value: Any) -> str | None:
+    return _ADDRESSES[value] if value.__class__ is str and len(value) < 80 else None
+
+
+def long(value: Any) -> int | None:
+    """Whole numbers within signed 64 bits: ints, decimal and 0x texts, floats without fraction."""
+    if value.__class__ is str:
+        text = value.strip()
+        digits = text[1:] if text[:1] in ("-", "+") else text
+        if digits.isascii() and digits.isdigit() and len(digits) < 21:
+            number = int(text)
+        elif digits[:2] in ("0x", "0X") and len(digits) < 19 and "_" not in digits:
+            try:
+                number = int(text, 16)
+            except ValueError:
+                return None
+        else:
+            return None
+    elif value.__class__ is int:
+        number = value
+    elif value.__class__ is float and value.is_integer():
+        number = int(value)
+    else:
+        return None
+    return number if -_LONG <= number < _LONG else None
+
+
+def number(value: Any) -> float | int | None:
+    """A finite number, or the number that a text holds."""
+    if value.__class__ is int or value.__class__ is float:
+        return value
+    if value.__class__ is not str or not value.isascii() or "_" in value:
+        return None
+    whole = long(value)
+    if whole is not None:
+        return whole
+    try:
+        made = float(value)
+    except ValueError:
+        return None
+    return made if made - made == 0 else None
+
+
+def boolean(value: Any) -> bool | None:
+    if value.__class__ is bool:
+        return value
+    return {"true": True, "false": False}.get(value.lower()) if value.__class__ is str else None
+
+
+def keyword(value: Any) -> str | None:
+    """Canonical text of a scalar; of a list, its first member that is there."""
+    if value.__class__ is str:
+        return value
+    if value.__class__ is list:
+        return next((keyword(v) for v in value if v is not None), None)
+    return None if value is None or value.__class__ is dict else text_of(value)
+
+
+_DATE: Final = time_reader(("rfc3339", "iso8601"), "UTC")
+
+
+def date(value: Any) -> str | None:
+    """RFC 3339 text of a moment; a text without zone, or what is no moment, does not fit."""
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment_of(moment, UTC)[1] if moment.tzinfo is not None else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def thing(value: Any) -> Any:
+    return value if value.__class__ in (dict, list) else None
+
+
+CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
+    "ip": ip,
+    "long": long,
+    "float": number,
+    "boolean": boolean,
+    "keyword": keyword,
+    "text": keyword,
+    "date": date,
+    "object": thing,
+}
+
+
+def listed(value: Any, convert: Callable[[Any], Any]) -> list[Any] | None:
+    """The members that fit, each once, in order; None if there are none."""
+    values = value if value.__class__ is list else (value,)
+    made = list(dict.fromkeys(v for v in map(convert, values) if v is not None))
+    return made or None
+
+
+def summed(values: Iterable[Any]) -> float | int | None:
+    """Sum of the numbers that are there; None without any."""
+    numbers = [n for n in map(number, values) if n is not None]
+    return sum(numbers) if numbers else None
+
+
+def joined(values: Sequence[Any], skip: tuple[str, ...]) -> str | None:
+    """All of them in one text; None when one of them is not there."""
+    texts = [keyword(v) for v in values]
+    return None if any(t is None or t in skip for t in texts) else "".join(t for t in texts if t is not None)
+
+
+def scaled(value: Any, factor: float | int) -> float | int | None:
+    """The number times the factor; whole if the factor is."""
+    found = number(value)
+    if found is None:
+        return None
+    product = found * factor
+    return round(product) if isinstance(factor, int) else product
+
+
+def conformed(fields: Fields, kinds: dict[str, tuple[Callable[[Any], Any], bool]], aside: str) -> None:
+    """Give the sender's own ECS fields their ECS type, in place; a value that does not fit moves to `aside` + name.
+
+    `kinds`: ECS name → (conversion, whether ECS wants a list).
+    """
+    for name in [n for n in fields if n in kinds]:
+        convert, many = kinds[name]
+        value = fields[name]
+        if value is None:
+            continue
+        made = listed(value, convert) if many else convert(value)
+        if made is None:
+            del fields[name]
+            fields[aside + name] = value
+        else:
+            fields[name] = made
