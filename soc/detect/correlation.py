@@ -30,11 +30,9 @@ _UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "M": 2
 _MAX_TIMESPAN: Final = timedelta(days=3_660)
 _SECTION: Final = ("type", "rules", "group-by", "timespan", "condition", "aliases", "generate")
 #: Top-level keys of the specification; all others are the author's own and end up in `custom`.
-_KNOWN: Final = frozenset(
-    ("title", "id", "name", "status", "description", "license", "author", "references", "date", "modified", "tags")
-    + ("level", "falsepositives", "fields", "related", "scope", "taxonomy", "sigma-version", "action")
-    + ("correlation", "generate")
-)
+_TEXTS: Final = ("title", "id", "name", "status", "description", "license", "author", "date", "modified", "level")
+_LISTS: Final = ("references", "tags", "falsepositives", "fields", "related", "scope")
+_KNOWN: Final = frozenset((*_TEXTS, *_LISTS, "taxonomy", "sigma-version", "action", "correlation", "generate"))
 
 
 @dataclass(frozen=True, slots=True)

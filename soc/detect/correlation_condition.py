@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
 OPERATORS: Final = ("gt", "gte", "lt", "lte", "eq", "neq")
+_COMPARES: Final = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq, "neq": ne}
 #: A boolean condition is kept as its alternatives (disjunctive normal form); more than these is no rule a person wrote.
 MAX_ALTERNATIVES: Final = 128
 _MAX_UNFOLDED: Final = 2_048
@@ -72,7 +74,7 @@ def thresholds(mapping: Mapping[str, Any]) -> Condition:
         raise ConditionError(f"condition needs a comparison, one of {', '.join(OPERATORS)}")
     if not _possible(compare):
         raise ConditionError("no number meets this condition: its bounds exclude each other")
-    percentile = None
+    percentile: int | float | None = None
     if "percentile" in mapping:
         percentile = _number(mapping["percentile"], "percentile")
         if not 0 <= percentile <= 100:
@@ -82,7 +84,7 @@ def thresholds(mapping: Mapping[str, Any]) -> Condition:
 
 def _number(value: object, key: str) -> int | float:
     number = exact(value)
-    if number is None or abs(number) > 10**300:
+    if number is None or not -(10**300) < number < 10**300:
         raise ConditionError(f"{key} takes a number, not {value!r}")
     return int(number) if number.denominator == 1 else float(number)
 
@@ -104,24 +106,20 @@ def _possible(compare: list[tuple[str, int | float]]) -> bool:
     """Whether some number meets all comparisons: a bound itself, or a point between or beyond two bounds."""
     bounds = sorted({Fraction(str(n)) for _, n in compare})
     between = [(a + b) / 2 for a, b in pairwise(bounds)]
-    return any(holds(n, compare) for n in (*bounds, *between, bounds[0] - 1, bounds[-1] + 1))
+    return any(map(predicate(compare), (*bounds, *between, bounds[0] - 1, bounds[-1] + 1)))
 
 
-def holds(number: int | Fraction, compare: list[tuple[str, int | float]]) -> bool:
-    """Whether the number meets all comparisons, decimal fractions taken exactly as written."""
+def predicate(compare: Sequence[tuple[str, int | float]]) -> Callable[[int | Fraction], bool]:
+    """Whether a number meets all comparisons; decimal fractions are taken exactly as written."""
+    tests = []
     for op, written in compare:
         bound = exact(written)
-        assert bound is not None
-        if not (
-            (op == "gt" and number > bound)
-            or (op == "gte" and number >= bound)
-            or (op == "lt" and number < bound)
-            or (op == "lte" and number <= bound)
-            or (op == "eq" and number == bound)
-            or (op == "neq" and number != bound)
-        ):
-            return False
-    return True
+        assert bound is not None, "thresholds are finite"
+        tests.append((_COMPARES[op], bound))
+    if len(tests) == 1:
+        test, only = tests[0]
+        return lambda number: bool(test(number, only))
+    return lambda number: all(test(number, bound) for test, bound in tests)
 
 
 # ---------------------------------------------------------------- boolean conditions
