@@ -1,0 +1,252 @@
+"""Compilation: the trees of all rules → columns with numbered atoms, and one expression per rule over bits.
+
+The answer of an atom for a batch is an int: bit i says that event i satisfies it. An expression takes the batch and a
+mask of the events still in question, and returns those of them for which it is true; so a conjunction narrows, a
+negation is `mask ^ inner`, and whatever is slow is asked only about the events that are left.
+
+A rule's *witness* is a set of atoms of which at least one must hold; only rules with a witness in the batch are
+evaluated. Rules without one (nothing but negations) are always evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from soc.detect.columns import _BEGIN, _END, Column, scannable
+from soc.detect.condition import And, Leaf, Not, Tree
+from soc.detect.detection import Ask
+from soc.detect.fold import fold, plain
+from soc.detect.pattern import Wild
+from soc.detect.predicate import Exists, Null, Number, Predicate, Present, Reference, Text
+from soc.detect.value import number
+
+if TYPE_CHECKING:
+    from soc.detect.match import Batch
+
+Expression = Callable[["Batch", int], int]
+
+#: Costs, to choose among witnesses and to order conjunctions: how often, roughly, an atom holds.
+_RARE, _SHORT, _NUMBER, _SLOW, _PRESENT = 1.0, 8.0, 12.0, 60.0, 500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An expression, its witness (None: it may be true with no atom at all), and the witness' cost."""
+
+    expression: Expression
+    witness: frozenset[int] | None
+    cost: float
+    slow: bool = False  # holds a test value by value
+    plain: bool = False  # is nothing but any of the witness' atoms
+
+
+@dataclass(frozen=True, slots=True)
+class SlowAtom:
+    """A predicate that is tested value by value, only where it matters. `other`: the column a Reference refers to."""
+
+    column: int
+    predicate: Predicate
+    other: int = -1
+
+
+class Compiler:
+    """Gathers the atoms of all rules. Columns are shared by all rules that read the same names."""
+
+    def __init__(self) -> None:
+        self.columns: list[Column] = []
+        self.slow: dict[int, SlowAtom] = {}
+        self.frequency: list[float] = []  # cost by atom
+        self._by_names: dict[tuple[tuple[str, ...], str | None], int] = {}
+
+    def column(self, targets: tuple[str, ...], own: str | None) -> int:
+        """Number of the column for these names."""
+        key = (targets, own)
+        if key not in self._by_names:
+            self._by_names[key] = len(self.columns)
+            self.columns.append(Column(targets, own))
+        return self._by_names[key]
+
+    def finish(self, witnesses: Iterable[frozenset[int]]) -> None:
+        """Build the automata; slow atoms in a witness are tested for every value."""
+        wanted = frozenset().union(*witnesses)
+        for column in self.columns:
+            column.eager = tuple((p, atom) for p, atom in column.slow.items() if atom in wanted)
+            column.build()
+
+    def tree(self, node: Tree[Ask]) -> Compiled:
+        if isinstance(node, Leaf):
+            return self.leaf(node.asks)
+        if isinstance(node, Not):
+            inner = self.tree(node.child).expression
+            return Compiled(lambda batch, mask: mask ^ inner(batch, mask), None, _PRESENT)
+        children = [self.tree(child) for child in node.children]
+        return conjunction(children) if isinstance(node, And) else disjunction(children)
+
+    def leaf(self, ask: Ask) -> Compiled:
+        """One value asked of one field, in any of its alternatives."""
+        return disjunction([self.predicate(one, ask) for one in ask.predicates])
+
+    def predicate(self, predicate: Predicate, ask: Ask) -> Compiled:
+        column = self.column(ask.targets, ask.field)
+        if isinstance(predicate, Null):
+            return Compiled(lambda batch, mask: mask & ~batch.solid.get(column, 0), None, _PRESENT)
+        if isinstance(predicate, Exists):
+            return self.exists(column, predicate.wanted)
+        if isinstance(predicate, Present):
+            if self.columns[column].present < 0:
+                self.columns[column].present = self.atom(_PRESENT)
+            return one(self.columns[column].present, _PRESENT)
+        if isinstance(predicate, Number):
+            atom = self.known(self.columns[column].numbers, predicate.number, _NUMBER)
+            return one(atom, self.frequency[atom])
+        if isinstance(predicate, Text):
+            return self.text(predicate, column)
+        other = self.column(*split(ask.others)) if isinstance(predicate, Reference) else -1
+        return self.tested(column, predicate, other)
+
+    def exists(self, number_of: int, wanted: bool) -> Compiled:
+        column = self.columns[number_of]
+        if column.exists < 0:
+            column.exists = self.atom(_PRESENT)
+        atom = column.exists
+        if wanted:
+            return one(atom, _PRESENT)
+        return Compiled(lambda batch, mask: mask & ~batch.bits.get(atom, 0), None, _PRESENT)
+
+    def text(self, predicate: Text, column: int) -> Compiled:
+        """A string: one literal atom if it can be, else literals that it needs, then the slow test."""
+        parts = predicate.parts
+        scan = self.columns[column].cased if predicate.cased else self.columns[column].folded
+        normal = plain if predicate.cased else fold
+        if len(parts) <= 1 and all(isinstance(part, str) for part in parts):
+            return self.whole(predicate, column)
+        literals = [self.marked(parts, i, normal) for i, part in enumerate(parts) if isinstance(part, str)]
+        usable = [literal for literal in literals if literal is not None]
+        atoms = [self.known(scan.marked, literal, frequency(literal)) for literal in usable]
+        complete = len(literals) == len(atoms) == 1 and all(part is Wild.ANY or isinstance(part, str) for part in parts)
+        found = [one(atom, self.frequency[atom]) for atom in atoms]
+        return found[0] if complete else conjunction([*found, self.tested(column, predicate)])
+
+    def whole(self, predicate: Text, number_of: int) -> Compiled:
+        column = self.columns[number_of]
+        literal = predicate.parts[0] if predicate.parts else ""
+        assert isinstance(literal, str)
+        scan, normal = (column.cased, plain) if predicate.cased else (column.folded, fold)
+        atom = self.known(scan.whole, normal(literal), _RARE if len(literal) > 3 else _SHORT)
+        value = number(literal)
+        if value is not None and atom not in column.typed.setdefault(value, []):
+            column.typed[value].append(atom)
+        return one(atom, self.frequency[atom])
+
+    @staticmethod
+    def marked(parts: tuple[Any, ...], i: int, normal: Callable[[str], str]) -> str | None:
+        """The i-th part, a literal, with the mark of the value's begin or end where it stands there."""
+        literal = normal(parts[i])
+        if not scannable(literal):
+            return None
+        return (_BEGIN if i == 0 else "") + literal + (_END if i == len(parts) - 1 else "")
+
+    def tested(self, column: int, predicate: Predicate, other: int = -1) -> Compiled:
+        key: Any = (predicate, other) if other >= 0 else predicate
+        atom = self.known(self.columns[column].slow, key, _SLOW)
+        self.slow[atom] = SlowAtom(column, predicate, other)
+        return Compiled(lambda batch, mask: batch.tested(atom, mask), frozenset((atom,)), _SLOW, slow=True)
+
+    def known(self, atoms: dict[Any, int], key: Any, cost: float) -> int:
+        atom = atoms.get(key)
+        if atom is None:
+            atom = atoms[key] = self.atom(cost)
+        return atom
+
+    def atom(self, cost: float) -> int:
+        self.frequency.append(cost)
+        return len(self.frequency) - 1
+
+
+def split(names: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
+    """Names of a referred field: the mapped ones, and its own, last."""
+    return names[:-1], names[-1]
+
+
+def frequency(literal: str) -> float:
+    """How common a literal is likely to be: short ones are."""
+    return _RARE if len(literal) > 5 else _SHORT
+
+
+def one(atom: int, cost: float) -> Compiled:
+    return Compiled(lambda batch, mask: batch.bits.get(atom, 0) & mask, frozenset((atom,)), cost, plain=True)
+
+
+def any_atom(atoms: frozenset[int], cost: float) -> Compiled:
+    """Any of literal atoms."""
+    few = tuple(atoms)
+
+    def any_of_few(batch: Batch, mask: int) -> int:
+        bits = batch.bits
+        found = 0
+        for atom in few:
+            found |= bits.get(atom, 0)
+        return found & mask
+
+    def any_of_many(batch: Batch, mask: int) -> int:
+        bits = batch.bits
+        found = 0
+        for atom in atoms & batch.held:
+            found |= bits[atom]
+        return found & mask
+
+    return Compiled(any_of_few if len(few) <= _FEW else any_of_many, atoms, cost, plain=True)
+
+
+def conjunction(children: list[Compiled]) -> Compiled:
+    """All of them, cheap ones first; its witness is the best of theirs."""
+    if len(children) == 1:
+        return children[0]
+    ordered = sorted(children, key=lambda child: (child.slow, child.witness is None, child.cost))
+    expressions = tuple(child.expression for child in ordered)
+    best = min((c for c in ordered if c.witness is not None), key=lambda child: child.cost, default=ordered[0])
+
+    def all_of(batch: Batch, mask: int) -> int:
+        for expression in expressions:
+            mask = expression(batch, mask)
+            if not mask:
+                return 0
+        return mask
+
+    return Compiled(all_of, best.witness, best.cost, any(child.slow for child in children))
+
+
+def disjunction(children: list[Compiled]) -> Compiled:
+    """Any of them; its witness is all of theirs, or none if one of them has none."""
+    plain_ones = [child for child in children if child.plain]
+    if len(plain_ones) > 1:
+        atoms = frozenset().union(*(child.witness or () for child in plain_ones))
+        joined = any_atom(atoms, sum(child.cost for child in plain_ones))
+        children = [joined, *(child for child in children if not child.plain)]
+    if len(children) == 1:
+        return children[0]
+    ordered = sorted(children, key=lambda child: (child.slow, child.witness is None))
+    witness: frozenset[int] | None = frozenset().union(*(child.witness or () for child in children))
+    if any(child.witness is None for child in children):
+        witness = None
+    cost = sum(child.cost for child in children)
+    expressions = tuple(child.expression for child in ordered)
+
+    def any_of(batch: Batch, mask: int) -> int:
+        found = 0
+        for expression in expressions:
+            more = expression(batch, mask)
+            if more:
+                found |= more
+                mask ^= more
+                if not mask:
+                    break
+        return found
+
+    return Compiled(any_of, witness, cost, any(child.slow for child in children))
+
+
+#: Up to so many atoms a loop is quicker than the intersection of sets.
+_FEW: Final = 4
