@@ -22,6 +22,9 @@ _ASSET_FIELDS: Final = tuple(
 )
 _OWN: Final = ("organization.id", "organization.name", *_ASSET_FIELDS)
 
+#: Categories of events that a device or server reports about other machines: their addresses may say whose it is.
+_ABOUT_OTHERS: Final = frozenset({"network", "intrusion_detection", "malware"})
+
 _Key = tuple[str, str, tuple[str, ...], str, str]
 _Patch = tuple[Fields, tuple[str, ...]]  # fields to set, names to remove
 
@@ -54,7 +57,7 @@ class Enricher:
             ips = fields.get("host.ip")
             near = far = ""
             category = fields.get("event.category")
-            if category and ("network" in category or "intrusion_detection" in category):  # a device, about others
+            if category and not _ABOUT_OTHERS.isdisjoint(category):
                 near = self._own_address(fields.get("source.ip"), at)
                 far = self._own_address(fields.get("destination.ip"), at)
             key = (event.unit, name, _texts(ips) if ips else (), near, far)
