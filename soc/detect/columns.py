@@ -148,19 +148,24 @@ class Column:
             found.update(self.typed.get(parsed, ()))
 
     def values(self, event: Mapping[str, Any]) -> tuple[bool, list[Any]]:
-        """Is the field there; and its scalars, nulls and objects (an empty list is one null)."""
+        """Is the field there; and its scalars, nulls and objects.
+
+        Of several mapped names those count that hold a value; the own name counts where none of them does. A field
+        that is there without a value (null, an empty list) is one null.
+        """
         if self.own is None:
             return True, list(words(event))
         here = False
         found: list[Any] = []
         for names in (self.targets, (self.own,)):
             for name in names:
-                for value in find(event, name):
-                    here = True
-                    found += list(members(value)) or [None]
-            if any(value is not None for value in found):
-                break
-        return here, found
+                values = [member for value in find(event, name) for member in (list(members(value)) or [None])]
+                here = here or bool(values)
+                if any(value is not None for value in values):
+                    found += values
+            if found:
+                return True, found
+        return here, [None] if here else []
 
 
 _MEMO_VALUES: Final = 4096

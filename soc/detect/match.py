@@ -210,18 +210,23 @@ class Program:
             if column.keywords:
                 self._fill_keywords(batch, i, column, numbers)
                 continue
-            here = [name for name in column.names if name in names]
-            if nested or len(here) != 1:
+            if nested:
                 self._fill_slowly(batch, i, column, numbers)
-            else:
-                self._fill_flat(batch, i, column, numbers, here[0])
+                continue
+            present = 0
+            for name in column.targets:
+                if name in names:
+                    present |= self._fill_flat(batch, i, column, numbers, name)
+            if column.own in names and column.own not in column.targets:
+                rest = [n for n in numbers if not present >> n & 1] if present else numbers
+                self._fill_flat(batch, i, column, rest, column.own)
 
-    def _fill_flat(self, batch: Batch, i: int, column: Column, numbers: Sequence[int], name: str) -> None:
-        """A column that one flat key of this batch answers: nearly all of them."""
+    def _fill_flat(self, batch: Batch, i: int, column: Column, numbers: Sequence[int], name: str) -> int:
+        """A column that a flat key of this batch answers; the events where it holds a value that is not null."""
         events = batch.events
         groups: dict[Any, int] = {}
         floats: dict[float, int] = {}
-        exists = solid = present = 0
+        exists = present = 0
         for n in numbers:
             value = events[n].get(name, _MISSING)
             if value is _MISSING:
@@ -236,14 +241,15 @@ class Program:
             elif kind is bool:
                 key = "true" if value else "false"
                 groups[key] = groups.get(key, 0) | bit
-            elif value is not None:
-                self._add(batch, i, column, list(members(value)) or [None], bit)
+            elif value is not None and self._add(batch, i, column, list(members(value)) or [None], bit):
+                present |= bit
+        solid = 0
         for values in (groups, floats):
             for value, mask in values.items():
-                present |= mask
+                solid |= mask
                 self._set(batch, i, column, value, mask)
-        solid |= present
-        self._state(batch, i, column, exists, solid, present)
+        self._state(batch, i, column, exists, solid, solid)
+        return present | solid
 
     def _fill_slowly(self, batch: Batch, i: int, column: Column, numbers: Sequence[int]) -> None:
         """A column with several names, or reached by a nested path."""
@@ -270,8 +276,8 @@ class Program:
             self._set(batch, i, column, key if type(key) is str else key[0], mask)
         self._state(batch, i, column, everything, everything, present)
 
-    def _add(self, batch: Batch, i: int, column: Column, values: list[Any], bit: int) -> None:
-        """The members of one event's list."""
+    def _add(self, batch: Batch, i: int, column: Column, values: list[Any], bit: int) -> bool:
+        """The members of one event's list; is any of them not null?"""
         scalars = [value for value in values if value is not None]
         if len(scalars) == len(values):
             batch.solid[i] = batch.solid.get(i, 0) | bit
@@ -280,6 +286,7 @@ class Program:
         for value in scalars:
             if not isinstance(value, Mapping):
                 self._set(batch, i, column, value, bit)
+        return bool(scalars)
 
     def _state(self, batch: Batch, i: int, column: Column, exists: int, solid: int, present: int) -> None:
         if solid:
