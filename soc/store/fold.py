@@ -18,8 +18,9 @@ def fold(text: str) -> str:
     """Lower case without marks: "Đăng nhập" → "dang nhap". Composed and decomposed text fold to the same."""
     if text.isascii():
         return text.lower()
-    plain = _MARKS.sub("", unicodedata.normalize("NFKD", text.translate(_STROKES))).lower()
-    return _MARKS.sub("", unicodedata.normalize("NFKD", plain))
+    for _ in range(2):  # folding case can bring marks and strokes to light, and taking marks away capitals
+        text = _MARKS.sub("", unicodedata.normalize("NFKD", text).translate(_STROKES)).casefold()
+    return text
 
 
 def words(text: str) -> list[str]:

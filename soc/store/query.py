@@ -26,8 +26,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Literal
 
 from soc.event import SocError, rfc3339
+from soc.store.evaluate import comparable
 from soc.store.fold import fold, keyword, words
-from soc.store.tree import TEXT_FIELDS, And, Equals, Everything, Exists, Network, Not, Or, Query, Range, Wild, Words
+from soc.store.tree import And, Equals, Everything, Exists, Network, Not, Or, Query, Range, Wild, Words, is_text_field
 from soc.store.values import address_key, address_of, number_of, time_of
 
 __all__ = ["Query", "QueryError", "parse_query"]
@@ -207,7 +208,7 @@ class _Parser:
             return Exists(field) if field else Everything()
         if plain:
             return self._plain(field, plain, start)
-        if not field or field in TEXT_FIELDS:
+        if not field or is_text_field(field):
             return self._text_pattern(field, parts)
         return Wild(field, tuple(keyword(p) if p else p for p in parts))
 
@@ -219,7 +220,7 @@ class _Parser:
         return Wild(field, tuple(fold(p) if p else p for p in parts))
 
     def _plain(self, field: str, text: str, start: int) -> Query:
-        if not field or field in TEXT_FIELDS:
+        if not field or is_text_field(field):
             found = tuple(words(text))
             return Words(field, found) if found else Everything()
         if "/" in text and address_of(text.partition("/")[0]) is not None:
@@ -227,7 +228,7 @@ class _Parser:
                 return Network(field, ipaddress.ip_network(text, strict=False))
             except ValueError:
                 raise self._wrong(f"{text!r} is no network", start) from None
-        same = Equals(field, keyword(text), number_of(text), address_of(text))
+        same = Equals(field, comparable(field, text), number_of(text))
         if (moment := time_of(text, self.zone)) is not None:
             begin, span = moment
             return Or((same, Range(field, "time", rfc3339(begin), _later(begin, span), True, False)))
@@ -237,10 +238,10 @@ class _Parser:
         text = self._quoted()
         if field == "_exists_":
             return Exists(text)
-        if not field or field in TEXT_FIELDS:
+        if not field or is_text_field(field):
             found = tuple(words(text))
             return Words(field, found) if found else Everything()
-        return Equals(field, keyword(text), number_of(text), address_of(text))
+        return Equals(field, comparable(field, text), number_of(text))
 
     # -- ranges
 

@@ -9,6 +9,12 @@ from typing import Final, Literal
 #: Fields whose values are prose: searched by words, not compared as a whole.
 TEXT_FIELDS: Final = frozenset({"message", "event.original", "event.reason", "error.message"})
 
+
+def is_text_field(field: str) -> bool:
+    """Whether a condition on the field searches words rather than whole values."""
+    return field in TEXT_FIELDS
+
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -28,12 +34,11 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """A member of the field is this text (as `fold.keyword` gives it), this number, or this address."""
+    """A member of the field is this text, as `evaluate.comparable` gives it, or this number."""
 
     field: str
     text: str
     number: int | float | None = None
-    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
