@@ -27,13 +27,13 @@ from soc.parse.windows_names import (
 
 _NOTHING: Mapping[str, Any] = {}
 
-#: Elements of System that are copied as they stand.
-_PLAIN = (
+#: Elements of System that are numbers, where a writer did not put a word.
+_NUMBERS = (
     ("Version", "winlog.version"),
     ("Level", "winlog.level"),
     ("Task", "winlog.task"),
     ("Opcode", "winlog.opcode"),
-    ("Computer", "winlog.computer_name"),
+    ("EventRecordID", "winlog.record_id"),
 )
 
 
@@ -87,43 +87,39 @@ def from_tree(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _put_system(out: dict[str, Any], system: Mapping[str, Any]) -> None:
     event_id = system.get("EventID")
-    if event_id.__class__ is int:
-        put_event_id(out, event_id)
+    if event_id.__class__ is int and 0 <= event_id <= 0xFFFF:
+        out["winlog.event_id"] = event_id
     else:
         put_event_id(out, text(event_id))
+    if event_id.__class__ is dict or "EventID_attributes" in system:
         qualifiers = integer(attributes(system, "EventID").get("Qualifiers"))
         if qualifiers is not None:
             out["winlog.qualifiers"] = qualifiers
-    if "EventID_attributes" in system:
-        out["winlog.qualifiers"] = integer(attributes(system, "EventID").get("Qualifiers"))
     provider = attributes(system, "Provider")
     if isinstance(name := provider.get("Name"), str):
         out["winlog.provider_name"] = name
     if isinstance(name := provider.get("EventSourceName"), str) and name:
         out["winlog.event_source_name"] = name
     put_guid(out, "winlog.provider_guid", provider.get("Guid"))
-    put_channel(out, text(system.get("Channel")))
-    for name, path in _PLAIN:
-        value = system.get(name)
-        if value.__class__ is not int:
-            value = number_or_text(text(value))
-        if value is not None and value != "":
+    channel = system.get("Channel")
+    if channel.__class__ is str and channel:
+        out["winlog.channel"] = channel
+    else:
+        put_channel(out, text(channel))
+    for element, path in _NUMBERS:
+        value = system.get(element)
+        if value.__class__ is int or ((value := number_or_text(text(value))) is not None and value != ""):
             out[path] = value
+    if isinstance(computer := text(system.get("Computer")), str) and computer:
+        out["winlog.computer_name"] = computer
     keywords = system.get("Keywords")
     put_keywords(out, keywords if keywords.__class__ is list else text(keywords))
-    record_id = system.get("EventRecordID")
-    if record_id is not None and (number := integer(text(record_id))) is not None:
-        out["winlog.record_id"] = number
-    created = attributes(system, "TimeCreated")
-    put_time(out, created.get("SystemTime"))
-    execution = attributes(system, "Execution")
-    if execution:
+    put_time(out, attributes(system, "TimeCreated").get("SystemTime"))
+    if (execution := attributes(system, "Execution")) is not _NOTHING:
         put_execution(out, execution)
-    user = attributes(system, "Security").get("UserID")
-    if user.__class__ is str and user:
+    if isinstance(user := attributes(system, "Security").get("UserID"), str) and user:
         out["winlog.user.identifier"] = user
-    correlation = attributes(system, "Correlation")
-    if correlation:
+    if (correlation := attributes(system, "Correlation")) is not _NOTHING:
         put_guid(out, "winlog.activity_id", correlation.get("ActivityID"))
         put_guid(out, "winlog.related_activity_id", correlation.get("RelatedActivityID"))
 

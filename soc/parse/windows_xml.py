@@ -156,7 +156,8 @@ def _put_system(out: dict[str, Any], system: Element, skip: int) -> None:
         elif name == "Channel":
             channel = _text(element)
         elif name == "Computer":
-            out["winlog.computer_name"] = _text(element)
+            if text := _text(element):
+                out["winlog.computer_name"] = text
         elif name == "Keywords":
             put_keywords(out, _text(element))
         elif name == "TimeCreated":
