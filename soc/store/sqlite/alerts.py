@@ -8,8 +8,8 @@ from typing import Final
 
 from soc.event import Alert, Fields, parse_rfc3339
 from soc.store.base import VersionConflictError
-from soc.store.sqlite.documents import SCHEMA, Document, Documents, packed
-from soc.store.sqlite.file import connect, failures, snapshot, transaction
+from soc.store.sqlite.documents import FORMAT, SCHEMA, Document, Documents, packed
+from soc.store.sqlite.file import connect, failures, prepare, snapshot, transaction
 from soc.store.sqlite.plan import microseconds
 from soc.store.tree import Query
 
@@ -25,12 +25,7 @@ class Alerts:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = connect(path, "FULL")
-        with failures(path):
-            if not self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                with transaction(self._connection):
-                    if not self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                        for statement in _SCHEMA.split(";"):
-                            self._connection.execute(statement)
+        prepare(self._connection, path, _SCHEMA, FORMAT)
         self._documents = Documents(self._connection, lambda fields, packed_id: None)
 
     def create(self, alert: Alert) -> bool:

@@ -10,11 +10,11 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from soc.store.sqlite.file import connect, failures, transaction
+from soc.store.sqlite.file import connect, failures, prepare, transaction
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS day (day TEXT PRIMARY KEY, file TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, bytes BLOB NOT NULL);
+CREATE TABLE day (day TEXT PRIMARY KEY, file TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (name TEXT PRIMARY KEY, bytes BLOB NOT NULL)
 """
 
 
@@ -26,11 +26,7 @@ class Catalog:
         self._connection = connect(path, "FULL")
         self._days: dict[str, str] = {}
         self._seen = -1
-        with failures(path):
-            if self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] < 2:
-                with transaction(self._connection):
-                    for statement in _SCHEMA.split(";"):
-                        self._connection.execute(statement)
+        prepare(self._connection, path, _SCHEMA, 1)
 
     def days(self) -> dict[str, str]:
         """Day → name of its file."""

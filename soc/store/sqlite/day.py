@@ -17,8 +17,8 @@ import orjson
 from soc.event import Event, Fields, RawRecord, Rejected
 from soc.store.base import Written
 from soc.store.evaluate import matches
-from soc.store.sqlite.documents import ROLLED, SCHEMA, Document, Documents, packed
-from soc.store.sqlite.file import connect, failures, transaction
+from soc.store.sqlite.documents import FORMAT, ROLLED, SCHEMA, Document, Documents, packed
+from soc.store.sqlite.file import connect, failures, prepare
 from soc.store.sqlite.plan import fields_of, microseconds, moment_of, packed_id, unpacked_id
 from soc.store.tree import Query
 
@@ -54,12 +54,7 @@ class Day:
         self.path = path
         self.day = day
         self.connection = connect(path, "FULL")
-        with failures(path):
-            if not self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                with transaction(self.connection):
-                    if not self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                        for statement in _SCHEMA.split(";"):
-                            self.connection.execute(statement)
+        prepare(self.connection, path, _SCHEMA, FORMAT)
         self.documents = Documents(self.connection, self._complete)
 
     def _complete(self, fields: Fields, packed: bytes | str) -> None:

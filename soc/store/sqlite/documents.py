@@ -48,6 +48,9 @@ COUNTED: Final = {
     "event.code": "code",
 }
 
+#: Of the files; another one is needed when SCHEMA, ROLLED, COUNTED or `terms` change, for they say what is in them.
+FORMAT: Final = 1
+
 _JOIN: Final = "\x1f"  # between the texts of a list in a column
 _TRAIN_FROM: Final = 256  # documents of a source in one batch, from which its dictionary is made
 _TRAIN_AT_MOST: Final = 1_000

@@ -82,3 +82,22 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         raise
+
+
+def prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+    """Create the tables of a new file; refuse a file of another format. Raises TransportError."""
+    with failures(path):
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if not found:
+            with transaction(connection):
+                found = connection.execute("PRAGMA user_version").fetchone()[0]
+                if not found:
+                    for statement in schema.split(";"):
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {version}")
+                    return
+    if found != version:
+        raise TransportError(
+            f"{path} is of format {found}, this program reads {version}: read it with the version that wrote it, "
+            "or move it away"
+        )

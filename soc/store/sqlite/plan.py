@@ -240,10 +240,13 @@ def _other(query: Equals | Wild | Range | Network | Exists) -> Plan:
     return Plan(" OR ".join(sorted({_phrase(found) for found in options})), exact=False)
 
 
+_HEX: Final = re.compile(r"[0-9a-f]{24}(-[0-9]+)?")
+
+
 def packed_id(event_id: str) -> bytes | str:
     """How ids stand in a day's file: without the day; 24 hexadecimal digits as 12 bytes, then what follows them."""
     rest = event_id[9:]
-    if len(rest) >= 24 and re.fullmatch(r"[0-9a-f]{24}(-[0-9]+)?", rest):
+    if _HEX.fullmatch(rest):
         return bytes.fromhex(rest[:24]) + rest[24:].encode()
     return rest
 

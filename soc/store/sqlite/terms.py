@@ -14,6 +14,7 @@ What the tokenizer would split at (punctuation) is replaced by C1 controls and p
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -24,7 +25,7 @@ from soc.store.fold import words
 from soc.store.values import address_of
 
 #: Fields whose values are terms: searches, ranges, networks and wildcards on them need no look at the documents.
-#: The order gives the letters, so new ones go to the end; a file records which it was made with.
+#: The order gives the letters: a change of it is a new FORMAT (see `documents`).
 TERM_FIELDS: Final = (
     "host.name",
     "host.ip",
@@ -55,6 +56,13 @@ TERM_FIELDS: Final = (
 )
 LETTER: Final = {name: chr(ord("a") + i) for i, name in enumerate(TERM_FIELDS)}
 
+
+#: Never searched as words: the store's own id, and a time that no one looks for by its digits.
+UNSPOKEN: Final = frozenset({"event.id", "@timestamp"})
+
+#: Field → its letter; None for those that are kept out of the text of the rest.
+_ROLES: Final[dict[str, str | None]] = {**LETTER, **dict.fromkeys(UNSPOKEN | {"event.original", "message"})}
+
 #: Names that may hold objects in whose inside a term field lies ("host" with {"name": …}).
 _PARENTS: Final = frozenset(
     name[:at] for name in (*TERM_FIELDS, "event.original") for at in range(len(name)) if name[at] == "."
@@ -65,9 +73,6 @@ TERM_LENGTH: Final = 96
 
 BREAK: Final = " \x80 "
 _LOST: Final = "\uf8ff"  # stands for every character that our own use of it would confuse
-
-#: Never searched as words: the store's own id, and a time that no one looks for by its digits.
-UNSPOKEN: Final = frozenset({"event.id", "@timestamp"})
 
 _FREQUENT: Final = ".-_/\\:@ $,=+%#&()[]{}*?!'\";<>"
 _ENCODE: Final = {
@@ -80,51 +85,71 @@ _DECODE: Final = {ord(code): chr(c) for c, code in _ENCODE.items() if code != _L
 
 def index_texts(fields: Mapping[str, Any]) -> tuple[str, str, str]:
     """(event.original, message, everything else with the terms), each as FTS5 is to see it."""
-    original = message = ""
     out: list[str] = []
+    add = out.append
     for name, value in fields.items():
+        letter = _ROLES.get(name, "")
         kind = value.__class__
-        if kind is str:
-            spoken = value if value.isascii() else _spoken(value)
-        elif kind is int:
-            spoken = str(value)
-        elif value is None:
+        if letter is None or value is None:
             continue
+        if kind is str:
+            add(value if value.isascii() else _folded(value))
+        elif kind is int:
+            add(str(value))
         else:
-            spoken = BREAK.join(_spoken(text_of(member)) for member in scalars(value))
-        if name == "event.original":
-            original = spoken
-        elif name == "message":
-            message = spoken
-        elif name not in UNSPOKEN:
-            out.append(spoken)
-    nested = not _PARENTS.isdisjoint(fields)
-    for name, letter in LETTER.items():
-        value = list(members(fields, name)) if nested and name not in fields else fields.get(name)
-        if value.__class__ is str or value.__class__ is int:
-            out.append(term(name, letter, value))
-        elif value is not None:
-            out.extend(term(name, letter, member) for member in scalars(value))
-    if nested and not original and "event.original" not in fields:
-        original = BREAK.join(_spoken(text_of(member)) for member in members(fields, "event.original"))
-    return original, message, BREAK.join(out)
+            out += _spoken_members(value)
+            if letter:
+                out += [term(name, member) for member in scalars(value)]
+            continue
+        if letter:
+            add(term(name, value))
+    if not _PARENTS.isdisjoint(fields):
+        out += [term(name, member) for name in TERM_FIELDS if name not in fields for member in members(fields, name)]
+    return _text_of(fields, "event.original"), _text_of(fields, "message"), BREAK.join(out)
+
+
+def _spoken_members(value: Any) -> list[str]:
+    if value.__class__ is list:
+        if all(member.__class__ is str and member.isascii() for member in value):
+            return value
+        return [_spoken(text_of(member)) for member in scalars(value)]
+    return [_spoken(text_of(member)) for member in scalars(value)]
+
+
+def _text_of(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value.__class__ is str:
+        return _spoken(str(value))
+    return BREAK.join(_spoken(text_of(member)) for member in members(fields, name))
+
+
+def _spoken(text: str) -> str:
+    return text if text.isascii() else _folded(text)
 
 
 @lru_cache(1 << 14)
-def _spoken(text: str) -> str:
-    return text if text.isascii() else " ".join(words(text))
+def _folded(text: str) -> str:
+    return " ".join(words(text))
 
 
 @lru_cache(1 << 16, typed=True)
-def term(name: str, letter: str, value: Any) -> str:
+def term(name: str, value: Any) -> str:
     """The term of a value; a whole number written as a fraction has two."""
-    text = comparable(name, value)
-    if name.endswith("ip") and (address := address_of(text)) is not None:
-        return f"\x80{letter}{address.version}{address.packed.hex()}"
-    plain = f"\x80{letter}t{encoded(text)}"
+    letter = LETTER[name]
+    if name.endswith("ip") and (digits := _address_digits(text_of(value))):
+        return f"\x80{letter}{digits}"
+    plain = f"\x80{letter}t{encoded(comparable(name, value))}"
     if isinstance(value, float) and value.is_integer():
         return f"{plain} \x80{letter}n{encoded(str(int(value)))}"
     return plain
+
+
+def _address_digits(text: str) -> str:
+    try:
+        return "4" + socket.inet_pton(socket.AF_INET, text).hex()
+    except (OSError, ValueError):
+        address = address_of(text)
+        return "" if address is None else f"{address.version}{address.packed.hex()}"
 
 
 def encoded(text: str) -> str:
