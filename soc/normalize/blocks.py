@@ -20,6 +20,7 @@ _VALUE_KEYS: Final = (
     "list",
     "map",
     "default",
+    "pick",
     "before",
     "after",
     "lower",
@@ -194,6 +195,7 @@ class BlockReader:
         return Value(
             op={"from": "first"}.get(op, op),
             parts=parts,
+            pick=str(given.get("pick", "")),
             before=str(given.get("before", "")),
             after=str(given.get("after", "")),
             lower=bool(given.get("lower", False)),
@@ -311,7 +313,8 @@ class BlockReader:
 
     # ------------------------------------------------------------ texts within fields
     def _patterns(self, given: Mapped, facts: Known) -> Patterns:
-        self.known(given, ("of", "by", "list", "cases", "default", "required"))
+        self.known(given, ("of", "by", "words", "list", "cases", "default", "required"))
+        words = {name: str(meaning) for name, meaning in self.mapping(given, "words").items()}
         of = self.name(given.get("of"), given.at("of"))
         by = self.name(given["by"], given.at("by")) if "by" in given else ""
         if ("cases" in given) != bool(by):
@@ -322,15 +325,15 @@ class BlockReader:
         listed = self.mapping(given, "cases")
         for key in listed:
             line = listed.at(key)
-            made = self._pattern_list(listed, key, facts)
+            made = self._pattern_list(listed, key, facts, words)
             for word in (w.strip() for w in key.split(",")):
                 if word in cases:
                     self.wrong(line, f"never reached: the case {word!r} stands before")
                 cases[word] = made
-        default = self._pattern_list(given, "list" if "list" in given else "default", facts)
+        default = self._pattern_list(given, "list" if "list" in given else "default", facts, words)
         return Patterns(of, by, cases, default, bool(given.get("required", False)))
 
-    def _pattern_list(self, tree: Mapped, key: str, facts: Known) -> tuple[Pattern, ...]:
+    def _pattern_list(self, tree: Mapped, key: str, facts: Known, words: Mapping[str, str]) -> tuple[Pattern, ...]:
         made: list[Pattern] = []
         for item in self.items(tree, key):
             line = item.at("match")
@@ -339,7 +342,7 @@ class BlockReader:
                 self.wrong(item.line, "a pattern has `match`")
                 continue
             try:
-                expression, names = expand(text)
+                expression, names = expand(text, words)
             except PatternError as error:
                 self.wrong(line, str(error))
                 continue

@@ -53,6 +53,7 @@ class Emitter:
             "SUMMED": values.summed,
             "JOINED": values.joined,
             "SCALED": values.scaled,
+            "PICKED": values.picked,
             "RUN": run_patterns,
             "PAIRS": pairs_of,
             "SKIP": skip,
@@ -115,6 +116,8 @@ class Emitter:
 
     def _changes(self, depth: int, value: Value) -> None:
         text = "v if v.__class__ is str else T(v)"
+        if value.pick:
+            self.put(depth, f"v = PICKED(v, {value.pick!r})")
         if value.before:
             self.put(depth, f"v = v.partition({value.before!r}) if v.__class__ is str else None")
             self.put(depth, "v = (v[0] or None) if v and v[1] else None")

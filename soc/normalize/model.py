@@ -24,11 +24,12 @@ class Value:
     """Where a field's value comes from, and what is done to it, in this order.
 
     `op`: "first" present of the parts, "sum" or "join" of all of them (absent unless all are there), "list" of those
-    present. Then `before`, `after`, `lower`, `split`, `map` (with `default`), `scale`; then the conversion to `kind`.
+    present. Then `pick` (that member of each object in a list), `before`, `after`, `lower`, `split`, `map` (with `default`), `scale`; then the conversion to `kind`.
     """
 
     op: str
     parts: tuple[Part, ...]
+    pick: str = ""
     before: str = ""
     after: str = ""
     lower: bool = False

@@ -9,6 +9,7 @@ long hostile line can always be matched in linear time. Words are Logstash's
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import re2
@@ -40,8 +41,13 @@ class PatternError(ValueError):
     """What is wrong with a pattern, as a sentence."""
 
 
-def expand(text: str) -> tuple[str, tuple[str, ...]]:
-    """(regular expression, names of its groups in order). Raises PatternError."""
+def expand(text: str, words: Mapping[str, str] | None = None) -> tuple[str, tuple[str, ...]]:
+    """(regular expression, names of its groups in order). Raises PatternError.
+
+    `words`: a source's own words; what `%{word}` stands for may itself capture, and use the words before it.
+    """
+    for name, meaning in reversed(list((words or {}).items())):
+        text = text.replace(f"%{{{name}}}", f"(?:{meaning})")
     names: list[str] = []
 
     def replaced(found: re.Match[str]) -> str:

@@ -138,6 +138,13 @@ def joined(values: Sequence[Any], skip: tuple[str, ...]) -> str | None:
     return None if any(t is None or t in skip for t in texts) else "".join(t for t in texts if t is not None)
 
 
+def picked(value: Any, member: str) -> list[Any] | None:
+    """That member of each object of a list; None if there is none."""
+    if value.__class__ is not list:
+        return None
+    return [item[member] for item in value if item.__class__ is dict and member in item] or None
+
+
 def scaled(value: Any, factor: float | int) -> float | int | None:
     """The number times the factor; whole if the factor is."""
     found = number(value)

@@ -35,6 +35,8 @@ _TAG: Final = r"([A-Za-z0-9_./@()%-]{1,128}?)(?:\[([^\]\s]{1,64})\])?:(?: |(?=$)
 _CISCO: Final = re.compile(rf"(?:\d{{1,10}}: )?(?:([\w.:-]{{1,255}}): )?[*.]?({_STAMP})(?: [A-Z]{{3,4}})?: (?=%)")
 _BSD: Final = re.compile(rf"({_STAMP}) (?:(?=\S+:(?: |$)|\S+\[[^\]\s]+\]: )|(\S{{1,255}}) )?")
 _PROGRAM: Final = re.compile(_TAG)
+#: Not programs but formats that begin like one.
+_FORMATS: Final = ("CEF:", "LEEF:")
 _CISCO_TAG: Final = re.compile(r"%([A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)*-[0-7]-[A-Z0-9_]+): ?")
 _REPEATED: Final = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?)\]?$", re.DOTALL)
 
@@ -95,7 +97,7 @@ def _rfc3164(text: str, at: int, out: dict[str, Any]) -> bool:
         out["timestamp"] = head[2]
     at = head.end()
     tag = _PROGRAM.match(text, at)
-    if tag is not None:
+    if tag is not None and not text.startswith(_FORMATS, at):
         out["program"] = tag[1]
         if tag[2] is not None:
             out["pid"] = tag[2]
