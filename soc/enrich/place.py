@@ -4,6 +4,8 @@
     organization.id, .name (the agency; the code of QĐ 20/2020/QĐ-TTg)
     soc.asset.id, .name, .role, .owner, .phone, .criticality, .system_level, .as_of
 
+The machine is the event's host, else its observer (a firewall, a sensor).
+
 These names are the pipeline's own: what a sender wrote under them is replaced, and removed where nothing is known, for
 a sender must not choose its own unit (its text is still in event.original). Nothing else of the event is touched.
 """
@@ -51,10 +53,10 @@ class Enricher:
             if not low <= at < high:
                 low, high, patches = self._turn_to(at)
             fields = event.fields
-            name = fields.get("host.name", "")
+            name = fields.get("host.name") or fields.get("observer.name") or ""
             if name.__class__ is not str:
                 name = "".join(_texts(name)[:1])
-            ips = fields.get("host.ip")
+            ips = fields.get("host.ip") or fields.get("observer.ip")
             near = far = ""
             category = fields.get("event.category")
             if category and not _ABOUT_OTHERS.isdisjoint(category):

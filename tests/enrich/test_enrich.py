@@ -92,7 +92,7 @@ def test_the_place_is_that_of_the_event_time_not_of_its_arrival(org: Org) -> Non
     ],
 )
 def test_addresses_decide_only_for_what_a_network_device_reports(org: Org, category: Any, unit: str) -> None:
-    one = event(host_name="ttdl-fw01", source_ip="203.0.113.9", destination_ip="192.0.2.150")
+    one = event(observer_name="ttdl-fw01", source_ip="203.0.113.9", destination_ip="192.0.2.150")
     one.fields["event.category"] = category
     Enricher(org).enrich([one])
     assert one.fields["soc.unit.name"] == unit
@@ -115,6 +115,7 @@ EVENTS = st.builds(
         {},
         optional={
             "host.name": HOSTS | st.integers() | st.lists(HOSTS, max_size=2) | st.none(),
+            "observer.name": HOSTS,
             "host.ip": st.lists(ADDRESSES | st.integers(), max_size=2) | ADDRESSES | st.none(),
             "source.ip": ADDRESSES | st.integers() | st.none(),
             "destination.ip": ADDRESSES,

@@ -346,7 +346,7 @@ def _hospital(book: Logbook, rng: random.Random, on: date) -> Story:
             "antivirus/execution_malware_not_removed",
             "windows/defense_impairment_defender_protection_off",
             "windows/impact_shadow_copies_deleted",
-            "windows/stealth_event_log_cleared",
+            "windows/defense_impairment_event_log_cleared",
             "windows/impact_ransomware_preparation",
         ),
     )
