@@ -8,50 +8,22 @@ does not grow with the number of rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any, Final
 
-from ahocorasick_rs import AhoCorasick
+from ahocorasick_rs import AhoCorasick, Implementation
 
 from soc.detect.fold import fold, plain
-from soc.detect.value import Scalar, find, leaves, members, number, text
-
-#: Begin and end of a value; literals that hold them or their stand-ins are tested one by one.
-_BEGIN: Final = "\x02"
-_END: Final = "\x03"
-_STAND_INS: Final = str.maketrans({_BEGIN: "\ufdd0", _END: "\ufdd1"})
-_RESERVED: Final = frozenset("\x02\x03\ufdd0\ufdd1")
+from soc.detect.keywords import words
+from soc.detect.marks import BEGIN, END, STAND_INS
+from soc.detect.value import Scalar, find, members, number, text
 
 _first = itemgetter(0)
 _NONE: Final[frozenset[int]] = frozenset()
 
-#: Names that the pipeline itself writes into every event: no words of the sender, so no keyword may find them.
-_OURS: Final = frozenset(
-    (
-        "@timestamp",
-        "ecs.version",
-        "event.dataset",
-        "event.module",
-        "event.kind",
-        "event.category",
-        "event.type",
-        "event.outcome",
-        "event.ingested",
-        "event.created",
-        "event.id",
-        "event.original",
-    )
-)
-_OUR_ROOTS: Final = ("soc.", "organization.", "related.")
 
-
-def scannable(literal: str) -> bool:
-    """May the literal go into an automaton?"""
-    return bool(literal) and _RESERVED.isdisjoint(literal)
-
-
-class _Scan:
+class Scan:
     """Literals of one kind of case: text → ids of those that it satisfies."""
 
     def __init__(self, normal: Callable[[str], str]) -> None:
@@ -64,27 +36,38 @@ class _Scan:
     def __bool__(self) -> bool:
         return bool(self.marked or self.whole)
 
+    def only(self, atoms: frozenset[int]) -> Scan:
+        """A scan for the marked literals among these atoms."""
+        out = Scan(self.normal)
+        out.marked = {literal: atom for literal, atom in self.marked.items() if atom in atoms}
+        out.build()
+        return out
+
     def build(self) -> None:
         self.ids = list(self.marked.values())
-        self.automaton = AhoCorasick(list(self.marked)) if self.marked else None
+        if self.marked:
+            small = sum(map(len, self.marked)) <= _DFA_CHARS
+            kind = Implementation.DFA if small else Implementation.ContiguousNFA
+            self.automaton = AhoCorasick(list(self.marked), implementation=kind)
 
     def atoms(self, value: str) -> set[int]:
         normal = self.normal(value)
-        found: set[int] = set()
-        if self.automaton is not None:
-            hits = self.automaton.find_matches_as_indexes(
-                f"{_BEGIN}{normal.translate(_STAND_INS)}{_END}"
-                if (_BEGIN in normal or _END in normal)
-                else f"{_BEGIN}{normal}{_END}",
-                True,
-            )
-            if hits:
-                ids = self.ids
-                found = {ids[i] for i in set(map(_first, hits))}
-        whole = self.whole.get(normal)
-        if whole is not None:
-            found.add(whole)
+        if BEGIN in normal or END in normal:
+            normal = normal.translate(STAND_INS)
+        found = self.scan(f"{BEGIN}{normal}{END}")
+        if self.whole:
+            whole = self.whole.get(normal)
+            if whole is not None:
+                found.add(whole)
         return found
+
+    def scan(self, marked: str) -> set[int]:
+        """Atoms of the marked literals that occur in texts, already normal, between marks."""
+        if self.automaton is None:
+            return set()
+        hits = self.automaton.find_matches_as_indexes(marked, True)
+        ids = self.ids
+        return {ids[i] for i in set(map(_first, hits))}
 
 
 class Column:
@@ -93,8 +76,8 @@ class Column:
     def __init__(self, targets: tuple[str, ...], own: str | None) -> None:
         self.targets = targets
         self.own = own
-        self.folded = _Scan(fold)
-        self.cased = _Scan(plain)
+        self.folded = Scan(fold)
+        self.cased = Scan(plain)
         self.numbers: dict[int | float, int] = {}  # numbers of rules, met by numbers and by texts that are numbers
         self.typed: dict[int | float, list[int]] = {}  # texts of rules that are numbers, met by numbers
         self.slow: dict[Any, int] = {}  # predicates that are tested one by one → atom
@@ -168,32 +151,8 @@ class Column:
         return here, [None] if here else []
 
 
+#: Literals of so many characters together make a DFA of a few MB, twice as fast as the compact automaton.
+_DFA_CHARS: Final = 12_000
 _MEMO_VALUES: Final = 4096
 _MEMO_CHARS: Final = 512
 _NUMERIC_STARTS: Final = frozenset("0123456789+-")
-
-
-def words(event: Mapping[str, Any]) -> Iterator[Scalar]:
-    """What keywords look at: every scalar that the sender wrote, nested ones too.
-
-    The original line counts where it is plain text; a structured one (JSON, XML) holds field names as well.
-    """
-    for name, value in event.items():
-        if name in _OURS:
-            if name == "event.original" and isinstance(value, str) and not structured(value):
-                yield value
-        elif not name.startswith(_OUR_ROOTS):
-            if type(value) is str:
-                yield value
-            else:
-                yield from leaves(value)
-
-
-def structured(line: str) -> bool:
-    """Is a line JSON or XML, rather than text for people?"""
-    start = line[:64].lstrip("\ufeff \t\r\n")
-    return (
-        start[:1] == "{"
-        or (start[:1] == "[" and start[1:].lstrip()[:1] in ("{", '"'))
-        or (start[:1] == "<" and (start[1:2].isalpha() or start[1:2] in ("?", "!")))
-    )

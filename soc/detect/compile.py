@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from soc.detect.columns import _BEGIN, _END, Column, scannable
+from soc.detect.columns import Column
 from soc.detect.condition import And, Leaf, Not, Tree
 from soc.detect.detection import Ask
 from soc.detect.fold import fold, plain
+from soc.detect.marks import BEGIN, END, scannable
 from soc.detect.pattern import Wild
-from soc.detect.predicate import Exists, Null, Number, Predicate, Present, Reference, Text
+from soc.detect.predicate import Exists, Null, Number, Predicate, Present, Reference, Regex, Text
+from soc.detect.required import required
 from soc.detect.value import number
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Compiler:
         self.columns: list[Column] = []
         self.slow: dict[int, SlowAtom] = {}
         self.frequency: list[float] = []  # cost by atom
+        self.touched: set[int] = set()  # atoms asked for since the caller emptied it
         self._by_names: dict[tuple[tuple[str, ...], str | None], int] = {}
 
     def column(self, targets: tuple[str, ...], own: str | None) -> int:
@@ -103,6 +106,8 @@ class Compiler:
             return one(atom, self.frequency[atom])
         if isinstance(predicate, Text):
             return self.text(predicate, column)
+        if isinstance(predicate, Regex):
+            return self.regex(predicate, column)
         other = self.column(*split(ask.others)) if isinstance(predicate, Reference) else -1
         return self.tested(column, predicate, other)
 
@@ -123,11 +128,23 @@ class Compiler:
         if len(parts) <= 1 and all(isinstance(part, str) for part in parts):
             return self.whole(predicate, column)
         literals = [self.marked(parts, i, normal) for i, part in enumerate(parts) if isinstance(part, str)]
-        usable = [literal for literal in literals if literal is not None]
+        usable = sorted((literal for literal in literals if literal is not None), key=len, reverse=True)
+        simple = len(literals) == len(usable) == 1 and all(part is Wild.ANY or isinstance(part, str) for part in parts)
+        if not simple:  # the longest two tell enough, single characters nothing
+            usable = [literal for literal in usable[:2] if len(literal) > 1]
         atoms = [self.known(scan.marked, literal, frequency(literal)) for literal in usable]
-        complete = len(literals) == len(atoms) == 1 and all(part is Wild.ANY or isinstance(part, str) for part in parts)
         found = [one(atom, self.frequency[atom]) for atom in atoms]
-        return found[0] if complete else conjunction([*found, self.tested(column, predicate)])
+        return found[0] if simple else conjunction([*found, self.tested(column, predicate)])
+
+    def regex(self, predicate: Regex, column: int) -> Compiled:
+        """A regular expression, behind the literals that it needs if they can be told."""
+        test = self.tested(column, predicate)
+        literals = [fold(literal) for literal in required(plain(predicate.pattern)) or ()]
+        if not literals or not all(map(scannable, literals)):
+            return test
+        marked = self.columns[column].folded.marked
+        atoms = [self.known(marked, literal, frequency(literal)) for literal in literals]
+        return conjunction([disjunction([one(atom, self.frequency[atom]) for atom in atoms]), test])
 
     def whole(self, predicate: Text, number_of: int) -> Compiled:
         column = self.columns[number_of]
@@ -146,7 +163,7 @@ class Compiler:
         literal = normal(parts[i])
         if not scannable(literal):
             return None
-        return (_BEGIN if i == 0 else "") + literal + (_END if i == len(parts) - 1 else "")
+        return (BEGIN if i == 0 else "") + literal + (END if i == len(parts) - 1 else "")
 
     def tested(self, column: int, predicate: Predicate, other: int = -1) -> Compiled:
         key: Any = (predicate, other) if other >= 0 else predicate
@@ -158,6 +175,7 @@ class Compiler:
         atom = atoms.get(key)
         if atom is None:
             atom = atoms[key] = self.atom(cost)
+        self.touched.add(atom)
         return atom
 
     def atom(self, cost: float) -> int:

@@ -14,7 +14,7 @@ from soc.detect.condition import And, Leaf, Not, Tree
 from soc.detect.detection import Ask
 from soc.detect.predicate import Exists, Null, Predicate, Present, Reference, holds, refers
 from soc.detect.value import without_spaces
-from soc.event import Matched, text_of
+from soc.event import text_of
 
 #: Characters of a value that are shown; the event holds the rest.
 MAX_ACTUAL: Final = 1000
@@ -58,7 +58,7 @@ def _explained(node: Tree[Ask], event: Mapping[str, Any]) -> Explained:
 def _leaf(ask: Ask, event: Mapping[str, Any]) -> Explained:
     column = Column(ask.targets, ask.field)
     here, values = column.values(event)
-    deciding = next((v for p in ask.predicates for v in _satisfying(p, here, values, ask, event)), _NOTHING)
+    deciding = next((v for p in ask.predicates for v in satisfying(p, here, values, ask, event)), _NOTHING)
     true = deciding is not _NOTHING
     if ask.field is None:
         actual = text_of(deciding) if true else None
@@ -83,7 +83,7 @@ def _shown(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _satisfying(predicate: Predicate, here: bool, values: list[Any], ask: Ask, event: Mapping[str, Any]) -> list[Any]:
+def satisfying(predicate: Predicate, here: bool, values: list[Any], ask: Ask, event: Mapping[str, Any]) -> list[Any]:
     """Values that satisfy the predicate; [None] where it is satisfied by there being none."""
     if isinstance(predicate, Null):
         return [None] if not values or any(value is None for value in values) else []
@@ -98,19 +98,3 @@ def _satisfying(predicate: Predicate, here: bool, values: list[Any], ask: Ask, e
         its = [other for other in others if other is not None and not isinstance(other, Mapping)]
         return [value for value in scalars if any(refers(predicate, value, other) for other in its)]
     return [value for value in scalars if holds(predicate, value)]
-
-
-def matched(node: Tree[Ask], event: Mapping[str, Any]) -> tuple[Matched, ...]:
-    """The predicates that make the rule true, in the rule's order: those that hold, in branches that hold."""
-    found: list[Matched] = []
-    _collect(_explained(node, without_spaces(event)), found)
-    return tuple(dict.fromkeys(found))
-
-
-def _collect(node: Explained, found: list[Matched]) -> None:
-    if not node.true or node.kind == "not":
-        return
-    if node.kind == "leaf":
-        found.append(Matched(node.field, node.ecs, node.op, node.pattern, node.actual or ""))
-    for child in node.children:
-        _collect(child, found)

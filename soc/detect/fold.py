@@ -1,8 +1,8 @@
 """Letter case: text → the form in which two texts are equal when a reader would say so.
 
-NFC, then Unicode *simple* case folding, then NFC again (a capital without a precomposed form may fold to a letter that
-has one). Simple folding maps one character to one: `ПРИВЕТ` = `привет`, `Đ` = `đ`, but `ß` is not `ss` and `İ` is not
-`i`; it is also what RE2's `(?i)` does. Every comparison goes through `fold` or, where case counts, `plain`.
+NFC, then Unicode *simple* case folding, which maps one character to one: `ПРИВЕТ` = `привет`, `Đ` = `đ`, but `ß` is
+not `ss` and `İ` is not `i`; it is also what RE2's `(?i)` does. Every comparison goes through `fold` or, where case
+counts, `plain`.
 
 Source: Unicode Standard 5.18 "Caseless Matching"; CaseFolding.txt statuses C and S, derived here from Python's tables.
 """
@@ -54,9 +54,8 @@ def plain(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """The text without distinctions of case. fold(fold(t)) == fold(t)."""
+    """The text without distinctions of case; as long as plain(text), character by character."""
     if text.isascii():
         return text.lower()
     text = plain(text)
-    text = text.translate(_TABLE) if _NOT_LOWER.search(text) else text.lower()
-    return unicodedata.normalize("NFC", text)
+    return text.translate(_TABLE) if _NOT_LOWER.search(text) else text.lower()

@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from soc.detect.columns import Column, words
+from soc.detect.columns import Column, Scan
 from soc.detect.compile import Compiler, Expression
 from soc.detect.fold import fold, plain
+from soc.detect.keywords import marked_text, senders, words
 from soc.detect.pattern import regex
 from soc.detect.predicate import (
     Predicate,
@@ -40,6 +41,7 @@ class Route:
 
     sources: tuple[int, ...]
     columns: frozenset[int]
+    keywords: tuple[Scan, ...]  # for the literals of these rules' keywords
 
 
 @dataclass(slots=True)
@@ -83,6 +85,7 @@ class Program:
         witnesses: Sequence[frozenset[int] | None],
         logsources: Sequence[LogSource],
         reads: Sequence[frozenset[int]],
+        touched: Sequence[frozenset[int]],
     ) -> None:
         self.columns = compiler.columns
         self.slow = compiler.slow
@@ -98,13 +101,15 @@ class Program:
         numbers = {source: i for i, source in enumerate(self.logsources)}
         self.source_of = [numbers[source] for source in logsources]
         self.columns_of: list[set[int]] = [set() for _ in self.logsources]
+        self.atoms_of: list[set[int]] = [set() for _ in self.logsources]
         for rule, columns in enumerate(reads):
             self.columns_of[self.source_of[rule]] |= columns
-        self.everything = Route(tuple(range(len(self.logsources))), frozenset().union(*self.columns_of))
+            self.atoms_of[self.source_of[rule]] |= touched[rule]
         self.routes: dict[frozenset[LogSource], Route] = {}
         self.by_key: dict[str, tuple[int, ...]] = {}
         self.by_prefix: dict[str, tuple[int, ...]] = {}
         self.keywords = tuple(i for i, column in enumerate(self.columns) if column.keywords)
+        self.everything = self._made(tuple(range(len(self.logsources))))
         self._index_names()
         self._tests: dict[int, Callable[[Scalar], bool]] = {}
         self._eager = {i: EagerTests(column) for i, column in enumerate(self.columns) if column.eager}
@@ -133,11 +138,21 @@ class Program:
             matching = tuple(
                 i for i, wanted in enumerate(self.logsources) if any(contains(wanted, has) for has in sources)
             )
-            columns = frozenset().union(*(self.columns_of[i] for i in matching))
             if len(self.routes) >= _MAX_ROUTES:
                 self.routes.clear()
-            known = self.routes[sources] = Route(matching, columns)
+            known = self.routes[sources] = self._made(matching)
         return known
+
+    def _made(self, sources: tuple[int, ...]) -> Route:
+        columns = frozenset().union(*(self.columns_of[i] for i in sources))
+        atoms = frozenset().union(*(self.atoms_of[i] for i in sources))
+        scans = [
+            scan.only(atoms)
+            for i in self.keywords
+            if i in columns
+            for scan in (self.columns[i].folded, self.columns[i].cased)
+        ]
+        return Route(sources, columns, tuple(scan for scan in scans if scan))
 
     # ------------------------------------------------------------ one batch
 
@@ -200,16 +215,15 @@ class Program:
             for i in self.by_prefix.get(name, ()):
                 active[i] = True
         for i in self.keywords:
-            active[i] = False
+            for route, numbers in by_route:
+                if i in route.columns:
+                    self._fill_keywords(batch, i, route, numbers, names)
         for i, nested in active.items():
             wanted = [numbers for route, numbers in by_route if i in route.columns]
             if not wanted:
                 continue
             numbers = wanted[0] if len(wanted) == 1 else [n for some in wanted for n in some]
             column = self.columns[i]
-            if column.keywords:
-                self._fill_keywords(batch, i, column, numbers)
-                continue
             if nested:
                 self._fill_slowly(batch, i, column, numbers)
                 continue
@@ -261,20 +275,23 @@ class Program:
                 self._add(batch, i, column, values, _BITS[n])
         self._state(batch, i, column, exists, 0, 0)
 
-    def _fill_keywords(self, batch: Batch, i: int, column: Column, numbers: Sequence[int]) -> None:
-        groups: dict[Any, int] = {}
+    def _fill_keywords(self, batch: Batch, i: int, route: Route, numbers: Sequence[int], names: set[str]) -> None:
+        """All that the senders wrote, one scan an event, for what the route's rules look for."""
+        wanted = frozenset(filter(senders, names))
+        column, bits = self.columns[i], batch.bits
         everything = 0
         for n in numbers:
             bit = _BITS[n]
             everything |= bit
-            for value in words(batch.events[n]):
-                key = value if type(value) is str else (value, type(value))
-                groups[key] = groups.get(key, 0) | bit
-        present = 0
-        for key, mask in groups.items():
-            present |= mask
-            self._set(batch, i, column, key if type(key) is str else key[0], mask)
-        self._state(batch, i, column, everything, everything, present)
+            joined = marked_text(batch.events[n], wanted)
+            for scan in route.keywords:
+                for atom in scan.scan(scan.normal(joined)):
+                    bits[atom] = bits.get(atom, 0) | bit
+            if column.eager:
+                for value in words(batch.events[n]):
+                    for atom in self._eager[i].atoms(value):
+                        bits[atom] = bits.get(atom, 0) | bit
+        self._state(batch, i, column, everything, everything, everything)
 
     def _add(self, batch: Batch, i: int, column: Column, values: list[Any], bit: int) -> bool:
         """The members of one event's list; is any of them not null?"""

@@ -141,10 +141,15 @@ def _text_holds(predicate: Text, value: Scalar) -> bool:
     parts = predicate.parts
     if any(isinstance(part, Wild) for part in parts):
         normal = plain if predicate.cased else fold
-        return _compiled(regex(parts, predicate.cased)).search(normal(text(value))) is not None
+        return _glob(predicate).search(normal(text(value))) is not None
     literal = parts[0] if parts else ""
     assert isinstance(literal, str)
     return equal(literal, value, predicate.cased)
+
+
+@lru_cache(maxsize=8192)
+def _glob(predicate: Text) -> Any:
+    return re2_compile(regex(predicate.parts, predicate.cased))
 
 
 @lru_cache(maxsize=8192)

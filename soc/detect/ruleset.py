@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from soc.detect.collection import Sigma, sigma_documents
-from soc.detect.compile import Compiler
+from soc.detect.compile import Compiled, Compiler
 from soc.detect.condition import And
 from soc.detect.correlation import Correlation, chained, parse_correlation, resolve
+from soc.detect.detail import details, node
 from soc.detect.detection import Ask, DraftError, leaves
-from soc.detect.explain import Explained, explained, matched
+from soc.detect.explain import Explained, explained
 from soc.detect.files import rule_files
 from soc.detect.filters import Filter, narrowing, parse_filter
 from soc.detect.match import BATCH, Program, rows
@@ -72,7 +74,9 @@ class RuleSet:
         self.silent = frozenset(self.feeds) - loud
         self._pipelines = list(pipelines)
         self._ordered = list(self.rules.values())
-        self._program = _compiled(self._ordered)
+        self._compiler = Compiler()
+        self._program = _compiled(self._compiler, self._ordered)
+        self._details: dict[int, Any] = {}
         self.names = lru_cache(maxsize=4096)(self._names)
 
     def match(
@@ -92,18 +96,15 @@ class RuleSet:
     def _batch(
         self, events: Sequence[Mapping[str, Any]], logsources: Sequence[Collection[LogSource]] | None
     ) -> list[list[Detection]]:
-        found: list[list[int]] = [[] for _ in events]
-        for number, mask, _ in self._program.matches(events, logsources):
+        found: list[list[Detection]] = [[] for _ in events]
+        for number, mask, batch in sorted(self._program.matches(events, logsources), key=itemgetter(0)):
+            rule = self._ordered[number]
+            if number not in self._details:
+                self._details[number] = node(rule.tree, self._compiler)
             for row in rows(mask):
-                found[row].append(number)
-        return [
-            [self._detection(number, event) for number in sorted(numbers)] if numbers else []
-            for numbers, event in zip(found, events, strict=True)
-        ]
-
-    def _detection(self, number: int, event: Mapping[str, Any]) -> Detection:
-        rule = self._ordered[number]
-        return Detection(rule.id, rule.title, rule.level, matched(rule.tree, event), rule.version)
+                matched = details(self._details[number], batch, row)
+                found[row].append(Detection(rule.id, rule.title, rule.level, matched, rule.version))
+        return found
 
     def explain(self, rule_id: str, fields: Mapping[str, Any]) -> Explained:
         """The rule's condition as a tree, each node true or false for the event. Raises KeyError for an unknown id."""
@@ -118,9 +119,13 @@ class RuleSet:
         return names_of(rule, document, field, self._pipelines)
 
 
-def _compiled(rules: Sequence[Rule]) -> Program:
-    compiler = Compiler()
-    made = [compiler.tree(rule.tree) for rule in rules]
+def _compiled(compiler: Compiler, rules: Sequence[Rule]) -> Program:
+    made: list[Compiled] = []
+    touched: list[frozenset[int]] = []
+    for rule in rules:
+        compiler.touched = set()
+        made.append(compiler.tree(rule.tree))
+        touched.append(frozenset(compiler.touched))
     reads = [frozenset(_columns(compiler, rule)) for rule in rules]
     compiler.finish([one.witness for one in made if one.witness is not None])
     return Program(
@@ -129,6 +134,7 @@ def _compiled(rules: Sequence[Rule]) -> Program:
         [one.witness for one in made],
         [rule.logsource for rule in rules],
         reads,
+        touched,
     )
 
 
