@@ -13,7 +13,6 @@ from typing import Any
 
 from soc.event import RecordError
 from soc.parse.windows_names import (
-    add,
     integer,
     number_or_text,
     put_channel,
@@ -144,6 +143,6 @@ def put_rendering(out: dict[str, Any], rendering: Mapping[str, Any]) -> None:
     keywords = rendering.get("Keywords")
     if keywords.__class__ is dict:
         keywords = keywords.get("Keyword")
-    for keyword in keywords if keywords.__class__ is list else [keywords]:
-        if keyword.__class__ is str and keyword:
-            add(out, "winlog.keywords_display_names", keyword)
+    listed = keywords if keywords.__class__ is list else [keywords]
+    if names := [keyword for keyword in listed if keyword.__class__ is str and keyword]:
+        out["winlog.keywords_display_names"] = names

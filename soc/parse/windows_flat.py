@@ -235,7 +235,7 @@ def from_flat(record: Mapping[str, Any]) -> dict[str, Any]:
                 out[DATA_NAMES[name]] = value
         elif path[:1] == "*":
             made.setdefault(path, value)
-        elif path and value is not None:
+        elif path and value is not None and value != "":
             if value.__class__ is dict:  # PowerShell writes some values as objects of one Value
                 value = value.get("Value")
             out[path] = value

@@ -366,7 +366,7 @@ def test_rendered_text_is_read_from_xml() -> None:
     fields = decode(xml().replace("</Event>", rendering).encode())
 
     assert fields["message"] == "Process Create"
-    assert fields["winlog.keywords_display_names"] == "Audit Success"
+    assert fields["winlog.keywords_display_names"] == ["Audit Success"]
     assert fields["winlog.level_name"] == "Information"
 
 
