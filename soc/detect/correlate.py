@@ -143,7 +143,7 @@ class Correlator:
     def snapshot(self) -> bytes:
         """All state as JSON, for `restore` on a Correlator of the same or newer rules."""
         versions = {plan.correlation.id: plan.correlation.version for plan in self._plans.values()}
-        return correlate_state.encoded(versions, self._groups, self.dropped)
+        return correlate_state.encoded(versions, self._groups, self._changes, self.dropped)
 
     def restore(self, snapshot: bytes) -> None:
         """Replace all state by the snapshot's, without that of correlations that changed or are no more.
@@ -198,10 +198,9 @@ class Correlator:
             self._size -= len(lost.times)
             found += self._last_words(lost)
         if not plan.rising:
+            self._waiting.pop(key, None)
             if timeline.waiting():
                 self._waiting[key] = timeline
-            else:
-                self._waiting.pop(key, None)
         if self._merges:
             found += self._withdrawn()
         if len(self._groups) > self._max_groups or self._size > self._max_events:

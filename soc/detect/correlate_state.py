@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
@@ -19,12 +19,18 @@ _INT64: Final = 1 << 63
 Key = tuple[str, Group]
 
 
-def encoded(versions: Mapping[str, str], groups: Mapping[Key, Timeline], dropped: Mapping[str, int]) -> bytes:
-    """`versions` is correlation id → content hash; groups in order of last activity."""
+def encoded(
+    versions: Mapping[str, str],
+    groups: Mapping[Key, Timeline],
+    changes: Sequence[Change],
+    dropped: Mapping[str, int],
+) -> bytes:
+    """`versions` is correlation id → content hash; groups in order of last activity; changes not told yet, in order."""
     body = {
         "schema": SCHEMA,
         "correlations": versions,
         "dropped": dropped,
+        "changed": [episode.id for _, episode in changes if episode.changed and not episode.withdrawn],
         "groups": [[cid, group, t.newest, [_window(w) for w in t.windows]] for (cid, group), t in groups.items()],
     }
     try:
@@ -52,6 +58,8 @@ def decoded(
         timeline.newest = newest
         for state in windows:
             _fill(timeline.begin(), state, changes)
+    order = {episode_id: at for at, episode_id in enumerate(body["changed"])}
+    changes.sort(key=lambda change: order[change[1].id])
     return groups, {"groups": int(body["dropped"]["groups"]), "events": int(body["dropped"]["events"])}
 
 
