@@ -10,7 +10,21 @@ from typing import Any
 
 from soc.event import rfc3339, text_of
 from soc.store.fold import fold, keyword, words
-from soc.store.tree import And, Equals, Everything, Exists, Network, Not, Or, Query, Range, Wild, Words, is_text_field
+from soc.store.tree import (
+    UNSPOKEN,
+    And,
+    Equals,
+    Everything,
+    Exists,
+    Network,
+    Not,
+    Or,
+    Query,
+    Range,
+    Wild,
+    Words,
+    is_text_field,
+)
 from soc.store.values import address_key, address_of, number_of, time_of
 
 
@@ -62,9 +76,9 @@ def members(fields: Mapping[str, Any], name: str) -> Iterator[Any]:
 
 
 def everything(fields: Mapping[str, Any]) -> Iterator[Any]:
-    """The scalars of all fields."""
+    """The scalars of all fields that words are searched in."""
     for name, value in fields.items():
-        if name != "event.id":  # the store's own, not what anybody wrote
+        if name not in UNSPOKEN:
             yield from scalars(value)
 
 

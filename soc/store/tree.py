@@ -9,6 +9,9 @@ from typing import Final, Literal
 #: Fields whose values are prose: searched by words, not compared as a whole.
 TEXT_FIELDS: Final = frozenset({"message", "event.original", "event.reason", "error.message"})
 
+#: Never searched by words without a field: the store's own id, and a time that no one looks for by its digits.
+UNSPOKEN: Final = frozenset({"event.id", "@timestamp"})
+
 
 def is_text_field(field: str) -> bool:
     """Whether a condition on the field searches words rather than whole values."""

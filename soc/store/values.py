@@ -44,7 +44,7 @@ def number_of(text: str) -> int | float | None:
 
 _TIME: Final = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"([T ](?P<hour>[0-9]{2})(:(?P<minute>[0-9]{2})(:(?P<second>[0-9]{2})([.,](?P<fraction>[0-9]{1,9}))?)?)?"
+    r"([Tt ](?P<hour>[0-9]{2})(:(?P<minute>[0-9]{2})(:(?P<second>[0-9]{2})([.,](?P<fraction>[0-9]{1,9}))?)?)?"
     r"(?P<zone>Z|z|[-+][0-9]{2}:?[0-9]{2})?)?"
 )
 

@@ -18,7 +18,7 @@ from soc.event import parse_rfc3339, text_of
 from soc.store.evaluate import matches, value_matches
 from soc.store.fold import words
 from soc.store.sqlite import terms
-from soc.store.tree import And, Equals, Everything, Exists, Network, Not, Or, Query, Range, Wild, Words
+from soc.store.tree import UNSPOKEN, And, Equals, Everything, Exists, Network, Not, Or, Query, Range, Wild, Words
 from soc.store.values import address_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,7 +128,7 @@ class Planner:
             return Plan(f"{terms.quoted(start)} *")
         if isinstance(query, Equals):
             return _equal_term(query, start)
-        if isinstance(query, Network):
+        if isinstance(query, Network) and query.field.endswith("ip"):
             return _network_terms(query, start)
         if isinstance(query, Wild) and len(query.parts) == 2 and query.parts[0] and query.parts[1] is None:
             first = query.parts[0]
@@ -136,7 +136,7 @@ class Planner:
                 return Plan(f"{terms.quoted(start + 't' + terms.encoded(first))} *")
         return self._searched_terms(query, start)
 
-    def _searched_terms(self, query: Wild | Range, start: str) -> Plan:
+    def _searched_terms(self, query: Wild | Range | Network, start: str) -> Plan:
         """Go through the different values of the field, and match those that meet the condition."""
         found: list[str] = []
         exact = True
@@ -226,7 +226,7 @@ def _other(query: Equals | Wild | Range | Network | Exists) -> Plan:
         return Plan(exact=False)
     if query.field == "event.id" and _EVENT_ID.fullmatch(query.text):
         return Plan(where=f"item.id = {packed_id_sql(query.text)}", exact=False)
-    if query.field in terms.UNSPOKEN:
+    if query.field in UNSPOKEN:
         return Plan(exact=False)
     options = [words(query.text)]
     if query.number is not None:

@@ -22,6 +22,7 @@ from typing import Any, Final
 from soc.event import text_of
 from soc.store.evaluate import comparable, members, scalars
 from soc.store.fold import words
+from soc.store.tree import UNSPOKEN
 from soc.store.values import address_of
 
 #: Fields whose values are terms: searches, ranges, networks and wildcards on them need no look at the documents.
@@ -56,9 +57,6 @@ TERM_FIELDS: Final = (
 )
 LETTER: Final = {name: chr(ord("a") + i) for i, name in enumerate(TERM_FIELDS)}
 
-
-#: Never searched as words: the store's own id, and a time that no one looks for by its digits.
-UNSPOKEN: Final = frozenset({"event.id", "@timestamp"})
 
 #: Field → its letter; None for those that are kept out of the text of the rest.
 _ROLES: Final[dict[str, str | None]] = {**LETTER, **dict.fromkeys(UNSPOKEN | {"event.original", "message"})}
