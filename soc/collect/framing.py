@@ -47,7 +47,7 @@ class Framer(Protocol):
 
     @property
     def number(self) -> int:
-        """Number of the last piece given out (in text: of the last line passed); what a restart is given."""
+        """What a restart at the end of the last piece is given: in text the last line of it, else its ordinal."""
 
 
 class Lines:
@@ -59,6 +59,7 @@ class Lines:
     def __init__(self, offset: int = 0, number: int = 0, max_bytes: int = MAX_RECORD, *, whole: bool = False) -> None:
         self._offset = offset  # of the first byte of _rest
         self._number = number  # lines passed
+        self._last = number  # line of the last piece
         self._max = max_bytes
         self._whole = whole
         self._rest = b""
@@ -66,7 +67,7 @@ class Lines:
 
     @property
     def number(self) -> int:
-        return self._number
+        return self._last
 
     def feed(self, chunk: bytes) -> list[Piece]:
         out: list[Piece] = []
@@ -95,6 +96,8 @@ class Lines:
                     continue
             append(Piece(line, start, offset, number))
         self._offset, self._number = offset, number
+        if out:
+            self._last = out[-1].number
         self._rest = rest
         if len(rest) > limit and len(rest) > HEAD_KEPT:
             self._rest, self._dropped = rest[:HEAD_KEPT], len(rest) - HEAD_KEPT
@@ -108,14 +111,14 @@ class Lines:
         start, self._offset = self._offset, self._offset + len(line)
         if not line or (line.isspace() and not self._whole):
             return []
-        self._number += 1
+        self._number = self._last = self._number + 1
         return [Piece(line if self._whole else line.removesuffix(b"\r"), start, self._offset, self._number)]
 
     def _overlong(self, head: bytes, dropped: int, terminator: int) -> Piece:
         self._rest, self._dropped = b"", 0
         start, length = self._offset, len(head) + dropped
         self._offset += length + terminator
-        self._number += 1
+        self._number = self._last = self._number + 1
         return Piece(head, start, self._offset, self._number, "too_large", too_long(length, self._max))
 
 
@@ -137,10 +140,11 @@ class Joined:
         self._max = max_bytes
         self._held: list[Piece] = []
         self._size = 0
+        self._last = number
 
     @property
     def number(self) -> int:
-        return self._held[0].number - 1 if self._held else self._lines.number
+        return self._last
 
     def feed(self, chunk: bytes) -> list[Piece]:
         out: list[Piece] = []
@@ -161,6 +165,7 @@ class Joined:
             self._close(out)
         if line.code:
             out.append(line)
+            self._last = line.number
             return
         self._held.append(line)
         self._size += line.end - line.offset
@@ -170,6 +175,7 @@ class Joined:
         data = b"\n".join([line.data for line in held]).rstrip(b"\r\n")
         if data and not data.isspace():
             out.append(Piece(data, held[0].offset, held[-1].end, held[0].number))
+            self._last = held[-1].number
 
 
 def sniff(head: bytes) -> str:

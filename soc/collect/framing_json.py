@@ -90,6 +90,7 @@ class Json:
         self._max = max_bytes
         self._ordinal = number
         self._lines = number  # line feeds passed
+        self._last = number  # what a restart after the last piece is given
         self._by_line: bool | None = None
         self._after_line = not before or before.endswith(b"\n")  # a line begins at _data[0]
         self._column = len(before) - before.rfind(b"\n") - 1 if before else 0  # of _data[0] within its line
@@ -101,7 +102,7 @@ class Json:
 
     @property
     def number(self) -> int:
-        return self._lines if self._by_line else self._ordinal
+        return self._last
 
     def feed(self, chunk: bytes) -> list[Piece]:
         self._data += chunk
@@ -187,6 +188,7 @@ class Json:
         if not complete and self._by_line:
             self._lines += 1
         out.append(Piece(data[start:end], self._offset + start, self._offset + after, number))
+        self._last = number
         return after
 
     def _object(self, start: int, final: bool, out: list[Piece]) -> int:
@@ -231,6 +233,7 @@ class Json:
             start, end = self._skip_start, self._offset + stop
             detail = too_long(end - start, self._max)
             out.append(Piece(self._skip_head[: end - start], start, end, self._skip_number, "too_large", detail))
+            self._last = self._lines if self._by_line else self._ordinal
             self._skipped = None
         return stop
 
@@ -274,4 +277,5 @@ class Json:
         if code:
             data = data.rstrip(b" \t\r\n,")[:HEAD_KEPT]
         out.append(Piece(data, self._offset + start, self._offset + end, number, code, detail))
+        self._last = self._lines if self._by_line else self._ordinal
         return end

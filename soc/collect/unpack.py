@@ -27,6 +27,7 @@ MAX_DEPTH: Final = 4
 #: text of one repeated line comes near it, but is no gigabyte.
 BOMB_BYTES: Final = 1 << 30
 BOMB_RATIO: Final = 1_000
+_HEAD: Final = 1_024  # bytes
 _SPILL: Final = 16 << 20  # an archive within an archive is held in memory up to here, in bytes
 
 
@@ -53,11 +54,15 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file or archive that cannot be read at all, with a code of RECORD_ERROR_CODES."""
+    """A file, archive or member that cannot be read at all, with a code of RECORD_ERROR_CODES.
+
+    `head` are the first bytes of the file or archive, b"" if not even these can be had.
+    """
 
     name: str
     code: str
     detail: str
+    head: bytes = b""
 
 
 class _Bomb:
@@ -189,9 +194,10 @@ def _streams(
 ) -> Iterator[Content | Unreadable]:
     """The streams within one stream of bytes that can be opened any number of times."""
     with opened() as stream:
-        kind = compression(stream.read(8))
+        head = stream.read(_HEAD)
+    kind = compression(head)
     if kind and depth >= MAX_DEPTH:
-        yield Unreadable(name, "too_large", f"archives lie more than {MAX_DEPTH} deep in each other; not opened")
+        yield Unreadable(name, "too_large", f"archives lie more than {MAX_DEPTH} deep in each other; not opened", head)
     elif kind == "zip":
         yield from _members(opened, name, container, member, size, depth, bomb)
     elif kind:
@@ -212,14 +218,14 @@ def _nested(
     """An expanded stream: taken as it is, unless it is an archive again."""
     try:
         with closing(read()) as chunks:
-            kind = compression(next(chunks, b"")[:8])
+            magic = next(chunks, b"")[:_HEAD]
     except RecordError:
-        kind = ""  # who reads it will be told
-    if kind:
+        magic = b""  # who reads it will be told
+    if compression(magic):
         try:
             opened, _ = _spooled(read())
         except RecordError as e:
-            yield Unreadable(name, e.code, e.detail)
+            yield Unreadable(name, e.code, e.detail, magic)
             return
         yield from _streams(opened, name, container, member, size, depth + 1, bomb)
     else:
@@ -237,11 +243,12 @@ def _members(
                 inner = info.filename.encode("utf-8", "backslashreplace").decode()
                 path, within = f"{name}/{inner}", f"{member}/{inner}" if member else inner
                 if info.flag_bits & 1:
-                    yield Unreadable(path, "damaged", "the member is encrypted")
+                    yield Unreadable(path, "damaged", "the member is encrypted", inner.encode())
                     continue
                 yield from _nested(_Member(archive, info, bomb, path).read, path, container, within, size, depth, bomb)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as e:
-        yield Unreadable(name, "damaged", f"not a whole zip archive: {e}")
+        with opened() as stream:
+            yield Unreadable(name, "damaged", f"not a whole zip archive: {e}", stream.read(_HEAD))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ values = st.recursive(
     max_leaves=8,
 )
 objects = st.lists(st.dictionaries(st.text(max_size=4), values, max_size=4), min_size=1, max_size=6)
+full_objects = st.lists(st.dictionaries(st.text(max_size=4), values, min_size=1, max_size=3), min_size=1, max_size=6)
 STYLES: dict[str, Callable[[list[dict[str, object]]], str]] = {
     "lines": lambda xs: "\n".join(json.dumps(x) for x in xs),
     "lines with blank ones": lambda xs: "\n\n" + " \n\n".join(json.dumps(x, ensure_ascii=False) for x in xs) + "\n",
@@ -101,8 +102,34 @@ def test_json_of_every_style_gives_its_objects(style: str, xs: list[dict[str, ob
     assert [json.loads(p.data) for p in found] == xs
 
 
-@pytest.mark.parametrize("style", ["lines", "pretty", "pretty array", "array by line"])
+def rest_after(make: Make, data: bytes, fed: int) -> tuple[list[Piece], list[Piece]]:
+    """What a framer that was fed so many bytes still gives, and what one started again after its last piece gives."""
+    first = make(0, 0, b"")
+    given = first.feed(data[:fed])
+    number, end = first.number, given[-1].end if given else 0
+    rest = first.feed(data[fed:]) + first.finish()
+    return rest, pieces(make(end, number, data[:end]), [data[end:]])
+
+
+@pytest.mark.parametrize("style", STYLES)
+@settings(max_examples=40)
+@given(xs=full_objects, fed=st.integers(0, 500))
+def test_a_restart_goes_on_with_the_numbers(style: str, xs: list[dict[str, object]], fed: int) -> None:
+    data = STYLES[style](xs).encode("utf-8", "surrogatepass")
+    rest, again = rest_after(lambda offset, number, before: Json(offset, number, before=before), data, fed)
+    assert again == rest
+
+
+@pytest.mark.parametrize("name", ["lines", "joined", "xml"])
 @settings(max_examples=150)
+@given(data=streams, fed=st.integers(0, 300))
+def test_a_restart_of_text_goes_on_with_the_lines(name: str, data: bytes, fed: int) -> None:
+    rest, again = rest_after(FRAMERS[name], data, fed)
+    assert again == rest
+
+
+@pytest.mark.parametrize("style", ["lines", "pretty", "pretty array", "array by line"])
+@settings(max_examples=100)
 @given(data=st.data(), count=st.integers(2, 5))
 def test_a_cut_json_object_costs_only_itself(style: str, data: st.DataObject, count: int) -> None:
     xs = [{"n": n, "deep": {"list": [1, {"text": "a } { [ b"}]}} for n in range(count)]
