@@ -14,7 +14,7 @@ from soc.event import Event, LogSource, RawRecord, RecordError
 from soc.normalize.ecs import ecs
 from soc.normalize.emit import Emitter
 from soc.normalize.model import Definition
-from soc.normalize.related import RELATED, relate
+from soc.normalize.related import RELATED, merged
 from soc.normalize.text import texts
 from soc.normalize.times import received_moment, time_reader
 from soc.normalize.values import CONVERT, conformed, long
@@ -29,31 +29,46 @@ _Body = Callable[[RawRecord, str, dict[str, Any], dict[str, Any], str], Event | 
 #: A sender may claim any number of repetitions; this many events at most come from one record.
 MAX_REPEATED: Final = 100
 #: Where conform moves a value of the sender that does not fit its ECS type.
-ASIDE: Final = "invalid."
+ASIDE: Final = "unmapped."
 #: Names that only we may set: a sender's own go aside.
 RESERVED: Final = "soc."
 
 
 def _emit_body(emitter: Emitter, definition: Definition) -> None:
     put = emitter.put
+    everything = definition.keep == ""
     put(0, "def body(record, original, d, t, event_id):")
     if definition.keep is None:
         put(1, "e = {}")
     else:
         put(1, "e = d")
     put(1, f"ls = {emitter.constant(definition.logsources)}")
-    if definition.conform:
-        put(1, "CONFORM(e)")
+    if everything:
+        # one search over all names at once is cheaper than a look at each of them
+        put(1, f"if {RESERVED!r} in '\\n'.join(e):")
+        put(2, "RESERVE(e)")
+        put(1, "if 'event.kind' not in e:")
+        put(2, "e['event.kind'] = 'event'")
+    else:
+        put(1, "e['event.kind'] = 'event'")
+    if definition.conform is not None:
+        put(1, f"if {emitter.condition(definition.conform)}:")
+        put(2, "CONFORM(e, KINDS, ASIDE)")
     for block in definition.blocks:
         emitter.block(1, block)
     for condition, _ in definition.filters:
         put(1, f"if {emitter.condition(condition)}:")
         put(2, "return None")
-    everything = definition.keep == ""
     for name, fields in RELATED.items():
         of = tuple(f for f in fields if everything or f in emitter.targets)
         if of:
-            put(1, f"RELATED(e, {name!r}, {of!r})")
+            put(1, "r = []")
+            for field in of:
+                put(1, f"v = e.get({field!r})")
+                put(1, "if v is not None:")
+                put(2, "r.append(v)")
+            put(1, "if r:")
+            put(2, f"e[{name!r}] = MERGED(r)")
     put(1, "moment = None")
     for value, formats in definition.time.candidates:
         put(1, "if moment is None:")
@@ -69,21 +84,26 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
     put(1, "e['@timestamp'] = moment[1]")
     put(1, f"e['event.dataset'] = {definition.name!r}")
     put(1, "e['event.original'] = original")
-    if "event.kind" not in emitter.targets and not everything:
-        put(1, "e['event.kind'] = 'event'")
     put(1, f"return Event(event_id, record.id, moment[0], record.received, {definition.name!r}, ls, e, record.unit)")
 
 
-def _conforming() -> Callable[[dict[str, Any]], None]:
-    kinds = {name: (CONVERT[t.kind], t.many) for name, t in ecs().fields.items()}
+def _kinds() -> dict[str, tuple[Callable[[Any], Any], bool]]:
+    """ECS name → (conversion, whether it is a list); a set's own name (`host`) takes objects only.
 
-    def conform(e: dict[str, Any]) -> None:
-        for name in [n for n in e if n.startswith(RESERVED)]:
-            e[ASIDE + name] = e.pop(name)
-        conformed(e, kinds, ASIDE)
-        e.setdefault("event.kind", "event")
+    "@timestamp" is left to `time`.
+    """
+    kinds = {name: (CONVERT[t.kind], t.many) for name, t in ecs().fields.items() if name != "@timestamp"}
+    for name in list(kinds):
+        parts = name.split(".")
+        for at in range(1, len(parts)):
+            kinds.setdefault(".".join(parts[:at]), (CONVERT["object"], False))
+    return kinds
 
-    return conform
+
+def _reserve(e: dict[str, Any]) -> None:
+    """Set aside what only we may say."""
+    for name in [n for n in e if n.startswith(RESERVED)]:
+        e[ASIDE + name] = e.pop(name)
 
 
 def _body(definition: Definition) -> _Body:
@@ -92,13 +112,16 @@ def _body(definition: Definition) -> _Body:
     decoded = "d" if definition.keep is None else "e"
     prefix = f"{definition.keep}." if definition.keep else ""
     enveloped = any(DECODERS[s.decoder].envelope for s in definition.steps)
-    emitter = Emitter(decoded, "" if alone else prefix, definition.skip, enveloped)
+    emitter = Emitter(decoded, "" if alone else prefix, definition.skip, enveloped, last.texts)
     emitter.constants |= {
-        "RELATED": relate,
+        "MERGED": merged,
         "RECEIVED": received_moment,
         "RecordError": RecordError,
         "Event": Event,
-        "CONFORM": _conforming(),
+        "RESERVE": _reserve,
+        "CONFORM": conformed,
+        "KINDS": _kinds(),
+        "ASIDE": ASIDE,
     }
     _emit_body(emitter, definition)
     source = "\n\n".join([*emitter.functions, "\n".join(emitter.lines)])
@@ -120,8 +143,11 @@ def _resolved(value: Any, namespace: dict[str, Any]) -> Any:
     return namespace[value]
 
 
-def _decode(definition: Definition) -> Callable[[bytes], tuple[str, dict[str, Any], dict[str, Any]]]:
-    """bytes → (event.original, decoded, envelope)."""
+#: record → (event.original, decoded or None = no record, envelope and scratch)
+_Decoded = Callable[[RawRecord], tuple[str, dict[str, Any] | None, dict[str, Any]]]
+
+
+def _decode(definition: Definition) -> _Decoded:
     prefix = f"{definition.keep}." if definition.keep else ""
     made: list[Decode] = []
     for step in definition.steps:
@@ -129,35 +155,35 @@ def _decode(definition: Definition) -> Callable[[bytes], tuple[str, dict[str, An
         made.append(decoder.make(**step.options, root=prefix) if decoder.rooted else decoder.make(**step.options))
     last = DECODERS[definition.steps[-1].decoder]
     read = texts(definition.charset, last.undecodable)
-    inner = made[-1]
-    if last.takes == "bytes":
+    inner, outer = made[-1], made[0]
 
-        def of_bytes(data: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
-            return read(data)[1], inner(data), {}
+    def of_bytes(record: RawRecord) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
+        return read(record.data)[1], inner(record.data), {}
 
-        return of_bytes
-    if len(made) == 2:
-        outer = made[0]
+    def of_stream(record: RawRecord) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
+        text, original = read(record.data)
+        return original, inner(text, (record.sender, record.stream)), {}
 
-        def of_both(data: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
-            text, original = read(data)
-            envelope = outer(text)
-            return original, inner(envelope["message"]), envelope
+    def of_both(record: RawRecord) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
+        text, original = read(record.data)
+        envelope = outer(text)
+        return original, inner(envelope["message"]), envelope
 
-        return of_both
-    if last.envelope:
+    def of_envelope(record: RawRecord) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
+        text, original = read(record.data)
+        return original, {}, inner(text)
 
-        def of_envelope(data: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
-            text, original = read(data)
-            return original, {}, inner(text)
-
-        return of_envelope
-
-    def of_text(data: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
-        text, original = read(data)
+    def of_text(record: RawRecord) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
+        text, original = read(record.data)
         return original, inner(text), {}
 
-    return of_text
+    if last.takes == "bytes":
+        return of_bytes
+    if last.takes == "stream":
+        return of_stream
+    if len(made) == 2:
+        return of_both
+    return of_envelope if last.envelope else of_text
 
 
 def compiled(definition: Definition) -> Compiled:
@@ -169,7 +195,9 @@ def compiled(definition: Definition) -> Compiled:
     repeat = definition.repeat
 
     def events(record: RawRecord) -> list[Event]:
-        original, d, t = decode(record.data)
+        original, d, t = decode(record)
+        if d is None:
+            return []
         event = body(record, original, d, t, record.id)
         if event is None:
             return []
@@ -199,14 +227,16 @@ def _again(event: Event, n: int) -> Event:
     )
 
 
-def _each(definition: Definition, decode: Any, body: _Body) -> Compiled:
+def _each(definition: Definition, decode: _Decoded, body: _Body) -> Compiled:
     """Every member of the list `each` is an event; a record without that list is one event itself."""
     prefix = f"{definition.keep}." if definition.keep else ""
     names = Names(prefix)
     key = prefix + definition.each
 
     def events(record: RawRecord) -> list[Event]:
-        original, d, t = decode(record.data)
+        original, d, t = decode(record)
+        if d is None:
+            return []
         items = d.get(key)
         if items.__class__ is not list:
             event = body(record, original, d, t, record.id)

@@ -11,6 +11,7 @@ from typing import Any
 
 from soc.event import LogSource, text_of
 from soc.normalize import values
+from soc.normalize.ecs import ecs
 from soc.normalize.model import Assign, Block, Condition, Pairs, Part, Pattern, Patterns, Switch, Test, Value, When
 from soc.normalize.patterns import Regex
 
@@ -35,20 +36,29 @@ def pairs_of(text: object, pair: str, assign: str) -> Iterable[tuple[str, str]]:
             yield key.strip(), value.strip()
 
 
+def _fits(outcome: object, many: bool) -> bool:
+    if many:
+        return isinstance(outcome, list) and all(isinstance(o, str) for o in outcome)
+    return isinstance(outcome, str)
+
+
 class Emitter:
     """Grows functions; `constants` is the namespace in which they will run."""
 
-    def __init__(self, decoded: str, prefix: str, skip: tuple[str, ...], enveloped: bool) -> None:
+    def __init__(self, decoded: str, prefix: str, skip: tuple[str, ...], enveloped: bool, texts: bool) -> None:
         self.decoded = decoded  # the dict that holds the sender's names: "d" or "e"
         self.prefix = prefix
         self.skip = skip
         self.enveloped = enveloped  # `syslog.x` is a header field in `t`
+        self.texts = texts  # every decoded value is a text, or a list of texts
         self.lines: list[str] = []
         self.functions: list[str] = []
         self.targets: set[str] = set()
         self.late_tables: list[str] = []  # constants that name emitted functions, to be replaced by them
         self.constants: dict[str, Any] = {
             "T": text_of,
+            "ADDRESSES": values.ADDRESSES,
+            "LONGS": values.LONGS,
             "LISTED": values.listed,
             "SUMMED": values.summed,
             "JOINED": values.joined,
@@ -72,23 +82,35 @@ class Emitter:
     def read(self, name: str) -> str:
         if name.startswith("_"):
             return f"t.get({name!r})"
+        if name.startswith("."):
+            return f"{self.decoded}.get({self.prefix + name[1:]!r})"
+        if name == "@timestamp":
+            return f"{self.decoded}.get({self.prefix + name!r})"
         if name.startswith("@"):
             return f"e.get({name[1:]!r})"
         if name.startswith("syslog.") and self.enveloped:
             return f"t.get({name[7:]!r})"
         return f"{self.decoded}.get({self.prefix + name!r})"
 
+    def present(self, texts: bool = False) -> str:
+        """Test that `v` is there. `texts`: it is a text, a list or None for sure."""
+        if not self.skip:
+            return "v is not None"
+        if texts and "" in self.skip:
+            rest = tuple(s for s in self.skip if s)
+            return "v" + (f" and v != {rest[0]!r}" if len(rest) == 1 else f" and v not in {rest!r}" if rest else "")
+        if len(self.skip) == 1:
+            return f"v is not None and v != {self.skip[0]!r}"
+        return "v is not None and v not in SKIP"
+
     def absent(self) -> str:
         if not self.skip:
             return "v is None"
         return f"v is None or v == {self.skip[0]!r}" if len(self.skip) == 1 else "v is None or v in SKIP"
 
-    def present(self) -> str:
-        if not self.skip:
-            return "v is not None"
-        if len(self.skip) == 1:
-            return f"v is not None and v != {self.skip[0]!r}"
-        return "v is not None and v not in SKIP"
+    def is_text(self, name: str) -> bool:
+        """Whether the value of a name is a text (or a list) or None for sure."""
+        return self.texts and not name.startswith(("@", "_")) and not (name.startswith("syslog.") and self.enveloped)
 
     # ------------------------------------------------------------ values
     def value(self, depth: int, value: Value) -> None:
@@ -103,6 +125,9 @@ class Emitter:
             depth -= max(len(names) - 1, 0)
             self.put(depth, f"if {self.absent()}:")
             self.put(depth + 1, "v = None")
+        elif value.op == "sum" and len(names) == 2 and all(self._whole(p) for p in value.parts):
+            self.put(depth, f"v, w = {names[0]}, {names[1]}")
+            self.put(depth, "v = w if v is None else v if w is None else v + w")
         elif value.op == "sum":
             self.put(depth, f"v = SUMMED(({', '.join(names)},))")
         elif value.op == "join":
@@ -111,6 +136,12 @@ class Emitter:
             self.put(depth, f"v = [x for x in ({', '.join(names)},) if x is not None and x not in SKIP] or None")
         self._changes(depth, value)
 
+    @staticmethod
+    def _whole(part: Part) -> bool:
+        """Whether it is a field that was set before as a whole number."""
+        kind = ecs().fields.get(part.name[1:]) if part.name.startswith("@") else None
+        return kind is not None and kind.kind == "long"
+
     def _part(self, part: Part) -> str:
         return self.read(part.name) if part.name else repr(part.literal)
 
@@ -118,6 +149,9 @@ class Emitter:
         text = "v if v.__class__ is str else T(v)"
         if value.pick:
             self.put(depth, f"v = PICKED(v, {value.pick!r})")
+        for old, new in value.replace:
+            self.put(depth, "if v.__class__ is str:")
+            self.put(depth + 1, f"v = v.replace({old!r}, {new!r})")
         if value.before:
             self.put(depth, f"v = v.partition({value.before!r}) if v.__class__ is str else None")
             self.put(depth, "v = (v[0] or None) if v and v[1] else None")
@@ -158,6 +192,13 @@ class Emitter:
         elif kind in ("keyword", "text"):
             self.put(depth, "if v.__class__ is not str:")
             self.put(depth + 1, "v = C_keyword(v)")
+        elif kind == "ip":
+            self.put(depth, "v = ADDRESSES[v] if v.__class__ is str else None")
+        elif kind == "long":
+            self.put(depth, "if v.__class__ is str:")
+            self.put(depth + 1, "v = LONGS[v]")
+            self.put(depth, f"elif v.__class__ is not int or not {-(2**63)} <= v < {2**63}:")
+            self.put(depth + 1, "v = C_long(v)")
         else:
             self.put(depth, f"v = C_{kind}(v)")
         self.put(depth, "if v is not None:")
@@ -168,11 +209,17 @@ class Emitter:
         simple = value.op == "first" and len(value.parts) == 1 and value.parts[0].name
         if simple and value == Value("first", value.parts):
             self.put(depth, f"v = {self.read(value.parts[0].name)}")
-            self.put(depth, f"if {self.present()}:")
+            self.put(depth, f"if {self.present(self.is_text(value.parts[0].name))}:")
         else:
             self.value(depth, value)
             self.put(depth, "if v is not None:")
-        self.store(depth + 1, assign.target, assign.kind, assign.many)
+        outcomes = [*value.map.values(), value.default] if value.map is not None and value.scale is None else [None]
+        if assign.kind == "keyword" and all(_fits(o, assign.many) for o in outcomes if o is not None) and any(outcomes):
+            # a table's own words are of the type already; a list must not be shared by two events
+            self.targets.add(assign.target)
+            self.put(depth + 1, f"e[{assign.target!r}] = {'[*v]' if assign.many else 'v'}")
+        else:
+            self.store(depth + 1, assign.target, assign.kind, assign.many)
 
     # ------------------------------------------------------------ conditions
     def test(self, test: Test) -> str:
@@ -304,6 +351,6 @@ class Emitter:
     def _apply(self, pattern: Pattern) -> None:
         for at, (target, kind, many) in enumerate(pattern.captures):
             self.put(1, f"v = g[{at}]")
-            self.put(1, f"if {self.present()}:")
+            self.put(1, f"if {self.present(texts=True)}:")
             self.store(2, target, kind, many)
         self.block(1, pattern.body)

@@ -6,6 +6,7 @@ The language is described for authors in pipelines/sources/README.md. Names in `
     syslog.host     a header field of the envelope
     _name           scratch: captured by a pattern to be used further, not kept
     @user.name      what was set before
+    ._path          the sender's own name, where it begins with one of these signs
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class _Reader(BlockReader):
             charset=self._charset(),
             keep=keep,
             skip=tuple(self.texts(tree, "skip")) if "skip" in tree else ("",),
-            conform=bool(tree.get("conform", False)),
+            conform=self._conform(),
             logsources=self.logsources(tree),
             signs=tuple(self._signs()),
             steps=tuple(steps),
@@ -139,6 +140,15 @@ class _Reader(BlockReader):
         elif any(zone_needed(f) for f in time.formats):
             self.wrong(self.tree.at("time"), "a format of `time` can lack a zone: declare the device's `time_zone`")
         return zone
+
+    def _conform(self) -> Condition | None:
+        given = self.tree.get("conform", False)
+        if isinstance(given, bool):
+            return () if given else None
+        if not isinstance(given, Mapped) or list(given) != ["if"]:
+            self.wrong(self.tree.at("conform"), "`conform` is true, false, or {if: condition}")
+            return None
+        return self.condition(given["if"], given.line)
 
     def _steps(self) -> list[Step]:
         given = self.tree.get("decode") or []

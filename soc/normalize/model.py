@@ -21,15 +21,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Where a field's value comes from, and what is done to it, in this order.
+    """Where a field's value comes from, and what is done to it.
 
-    `op`: "first" present of the parts, "sum" or "join" of all of them (absent unless all are there), "list" of those
-    present. Then `pick` (that member of each object in a list), `before`, `after`, `lower`, `split`, `map` (with `default`), `scale`; then the conversion to `kind`.
+    `op`: "first" present of the parts; "sum" of those present; "join" of all of them (absent unless all are there);
+    "list" of those present. Then in this order: `pick` (that member of each object in a list), `replace`, `before`
+    (text before the first one), `after` (text behind the last one), `lower`, `split`, `map`, `default` (when nothing
+    came out so far), `scale`; last the conversion to the target's type.
     """
 
     op: str
     parts: tuple[Part, ...]
     pick: str = ""
+    replace: tuple[tuple[str, str], ...] = ()
     before: str = ""
     after: str = ""
     lower: bool = False
@@ -173,7 +176,7 @@ class Definition:
     charset: str
     keep: str | None
     skip: tuple[str, ...]
-    conform: bool
+    conform: Condition | None  # () = always
     logsources: tuple[LogSource, ...]
     signs: tuple[Sign, ...]
     steps: tuple[Step, ...]

@@ -42,18 +42,12 @@ RELATED: Final = {
 }
 
 
-def relate(e: dict[str, Any], name: str, of: tuple[str, ...]) -> None:
-    """Set the list of all different values of the fields `of`; nothing without any."""
-    found: list[Any] = []
-    for field in of:
-        value = e.get(field)
-        if value is None:
-            continue
+def merged(found: list[Any]) -> list[Any]:
+    """All different values; lists among them are opened."""
+    flat: list[Any] = []
+    for value in found:
         if value.__class__ is list:
-            found += value
+            flat += value
         else:
-            found.append(value)
-    if len(found) > 1:
-        found = list(dict.fromkeys(found))
-    if found:
-        e[name] = found
+            flat.append(value)
+    return list(dict.fromkeys(flat))

@@ -20,7 +20,18 @@ Moment = tuple[datetime, str]
 #: (stamp, time of receipt) → moment. Raises ValueError or OverflowError when the stamp is not of the format.
 Reader = Callable[[Any, datetime], Moment]
 
-FORMATS: Final = ("rfc3339", "iso8601", "unix", "unix_ms", "unix_us", "unix_ns", "unix_any", "syslog", "httpdate")
+FORMATS: Final = (
+    "rfc3339",
+    "iso8601",
+    "unix",
+    "unix_ms",
+    "unix_us",
+    "unix_ns",
+    "unix_any",
+    "syslog",
+    "httpdate",
+    "clock",
+)
 #: Clocks of senders run ahead by less than this; a stamp without year further ahead is of the year before.
 AHEAD: Final = timedelta(days=1)
 _MEMO: Final = 4096
@@ -38,7 +49,7 @@ def zone_needed(format_name: str) -> bool:
     """Whether stamps of this format can lack a zone."""
     if "%" in format_name:
         return not any(z in format_name for z in ("%z", "%s"))
-    return format_name in ("iso8601", "syslog")
+    return format_name in ("iso8601", "syslog", "clock")
 
 
 def moment_of(stamp: datetime, zone: tzinfo) -> Moment:
@@ -67,30 +78,50 @@ def _rfc3339(stamp: Any, received: datetime) -> Moment:
     return moment_of(moment, UTC)
 
 
-def _unix(per_second: int) -> Reader:
+class _Seconds(dict[int, tuple[datetime, str]]):
+    """Whole seconds since 1970 → their moment and the start of its text; consecutive records share them."""
+
+    def __missing__(self, second: int) -> tuple[datetime, str]:
+        moment = datetime.fromtimestamp(second, UTC)
+        if len(self) >= _MEMO:
+            self.clear()
+        made = self[second] = (moment, moment.isoformat()[:19])
+        return made
+
+
+_SECONDS: Final = _Seconds()
+
+
+def _of_micros(micros: int) -> Moment:
+    second, micro = divmod(micros, 1_000_000)
+    moment, text = _SECONDS[second]
+    return (moment.replace(microsecond=micro), f"{text}.{micro:06d}Z") if micro else (moment, f"{text}.000000Z")
+
+
+def _unix(digits: int) -> Reader:
+    """`digits` after the second: 0, 3, 6 or 9. A fraction behind a point may follow."""
+    more, less = (10 ** (6 - digits), 1) if digits <= 6 else (1, 10 ** (digits - 6))
+
     def read(stamp: Any, received: datetime) -> Moment:
-        if isinstance(stamp, float):
-            stamp = repr(stamp)
-        if isinstance(stamp, str):
-            whole, _, fraction = stamp.partition(".")
-            micros = int(whole) * 1_000_000 // per_second
-            if fraction:
-                part = int(fraction[:9].ljust(9, "0")) // (1000 * per_second)
-                micros += -part if whole.startswith("-") else part
-        else:
-            micros = int(stamp) * 1_000_000 // per_second
-        return moment_of(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros), UTC)
+        if (stamp.__class__ is str and "." not in stamp) or stamp.__class__ is int:
+            return _of_micros(int(stamp) * more // less)
+        whole, _, fraction = (repr(stamp) if stamp.__class__ is float else stamp).partition(".")
+        part = int(fraction[:9].ljust(9, "0")) * more // less // 1_000_000_000 if fraction else 0
+        return _of_micros(int(whole) * more // less + (-part if whole.startswith("-") else part))
 
     return read
 
 
-_SCALES: Final = ((11, _unix(1)), (14, _unix(1000)), (17, _unix(1_000_000)), (99, _unix(1_000_000_000)))
+_SCALES: Final = tuple((limit, _unix(digits)) for limit, digits in ((11, 0), (14, 3), (17, 6), (99, 9)))
 
 
 def _unix_any(stamp: Any, received: datetime) -> Moment:
     """Seconds, or parts of them, told apart by the number of digits: 11 digits of seconds reach the year 5138."""
     digits = len(str(stamp).lstrip("-").partition(".")[0])
-    return next(read for limit, read in _SCALES if digits <= limit)(stamp, received)
+    for limit, read in _SCALES:
+        if digits <= limit:
+            return read(stamp, received)
+    raise ValueError("too many digits")
 
 
 def _http(text: str, received: datetime) -> Moment:
@@ -146,6 +177,19 @@ def _latest(clock: tuple[int, int, int, int, int, int], zone: tzinfo, received: 
     raise ValueError("no such day")
 
 
+def _clock(zone: tzinfo) -> Reader:
+    """06:07:08 of the day of receipt, or of the day before where that would be later than the receipt."""
+
+    def read(text: Any, received: datetime) -> Moment:
+        hour, minute, second = text.split(":")
+        micro = int((second[3:] + "000000")[:6])
+        today = received.astimezone(zone)
+        stamp = today.replace(hour=int(hour), minute=int(minute), second=min(int(second[:2]), 59), microsecond=micro)
+        return moment_of(stamp if stamp <= today + timedelta(hours=1) else stamp - timedelta(days=1), zone)
+
+    return read
+
+
 def _strptime(layout: str, zone: tzinfo) -> Reader:
     def read(text: Any, received: datetime) -> Moment:
         return moment_of(datetime.strptime(text, layout), zone)
@@ -157,10 +201,10 @@ def _reader(name: str, zone: tzinfo) -> Reader:
     plain: dict[str, Reader] = {
         "rfc3339": _rfc3339,
         "iso8601": lambda stamp, _: moment_of(_iso(stamp), zone),
-        "unix": _unix(1),
-        "unix_ms": _unix(1000),
-        "unix_us": _unix(1_000_000),
-        "unix_ns": _unix(1_000_000_000),
+        "unix": _unix(0),
+        "unix_ms": _unix(3),
+        "unix_us": _unix(6),
+        "unix_ns": _unix(9),
         "unix_any": _unix_any,
     }
     found = plain.get(name)
@@ -168,6 +212,8 @@ def _reader(name: str, zone: tzinfo) -> Reader:
         return found
     if name == "syslog":
         return _remembered(_syslog(zone), daily=True)
+    if name == "clock":
+        return _clock(zone)
     if name == "httpdate":
         return _remembered(_http, daily=False)
     return _remembered(_strptime(name, zone), daily=False)
@@ -202,7 +248,7 @@ def time_reader(formats: tuple[str, ...], time_zone: str) -> Reader:
         for reader in readers:
             try:
                 return reader(stamp, received)
-            except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
+            except (ValueError, OverflowError, TypeError, KeyError, AttributeError, OSError):
                 # not of this format (a number where a text is due, a month that does not exist): the next one
                 continue
         raise RecordError("bad_timestamp", f"{str(stamp)[:80]!r} is not {' or '.join(formats)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ class _Addresses(dict[str, str | None]):
     """Text → address as ECS wants it (no zone index, no brackets), or None. Remembers; bounded."""
 
     def __missing__(self, text: str) -> str | None:
+        if len(text) >= 80:
+            return None
         plain = text.strip().removeprefix("[").removesuffix("]").partition("%")[0]
         try:
             ipaddress.ip_address(plain)
@@ -30,34 +32,44 @@ class _Addresses(dict[str, str | None]):
         return found
 
 
-_ADDRESSES: Final = _Addresses()
+class _Longs(dict[str, int | None]):
+    """Text → whole number within signed 64 bits (decimal or 0x), or None. Remembers; bounded."""
+
+    def __missing__(self, given: str) -> int | None:
+        text = given.strip() if len(given) < 64 else ""
+        digits = text[1:] if text[:1] in ("-", "+") else text
+        found = None
+        if digits.isascii() and digits.isdigit() and len(digits) < 21:
+            found = int(text)
+        elif digits[:2] in ("0x", "0X") and len(digits) < 19 and digits[2:].isalnum() and digits.isascii():
+            try:
+                found = int(text, 16)
+            except ValueError:
+                return None
+        if found is not None and not -_LONG <= found < _LONG:
+            found = None
+        if len(self) >= 20_000:
+            self.clear()
+        if text:
+            self[given] = found
+        return found
+
+
+ADDRESSES: Final = _Addresses()
+LONGS: Final = _Longs()
 
 
 def ip(value: Any) -> str | None:
-    return _ADDRESSES[value] if value.__class__ is str and len(value) < 80 else None
+    return ADDRESSES[value] if value.__class__ is str else None
 
 
 def long(value: Any) -> int | None:
     """Whole numbers within signed 64 bits: ints, decimal and 0x texts, floats without fraction."""
     if value.__class__ is str:
-        text = value.strip()
-        digits = text[1:] if text[:1] in ("-", "+") else text
-        if digits.isascii() and digits.isdigit() and len(digits) < 21:
-            number = int(text)
-        elif digits[:2] in ("0x", "0X") and len(digits) < 19 and "_" not in digits:
-            try:
-                number = int(text, 16)
-            except ValueError:
-                return None
-        else:
-            return None
-    elif value.__class__ is int:
-        number = value
-    elif value.__class__ is float and value.is_integer():
-        number = int(value)
-    else:
-        return None
-    return number if -_LONG <= number < _LONG else None
+        return LONGS[value]
+    if value.__class__ is float and value.is_integer():
+        value = int(value)
+    return value if value.__class__ is int and -_LONG <= value < _LONG else None
 
 
 def number(value: Any) -> float | int | None:
@@ -154,12 +166,12 @@ def scaled(value: Any, factor: float | int) -> float | int | None:
     return round(product) if isinstance(factor, int) else product
 
 
-def conformed(fields: Fields, kinds: dict[str, tuple[Callable[[Any], Any], bool]], aside: str) -> None:
+def conformed(fields: Fields, kinds: Mapping[str, tuple[Callable[[Any], Any], bool]], aside: str) -> None:
     """Give the sender's own ECS fields their ECS type, in place; a value that does not fit moves to `aside` + name.
 
     `kinds`: ECS name → (conversion, whether ECS wants a list).
     """
-    for name in [n for n in fields if n in kinds]:
+    for name in fields.keys() & kinds.keys():
         convert, many = kinds[name]
         value = fields[name]
         if value is None:

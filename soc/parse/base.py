@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 #: One record → what the sender wrote, in the sender's names. Raises RecordError("bad_format", …), nothing else.
-Decode = Callable[[Any], dict[str, Any]]
+Decode = Callable[..., Any]
 
 #: Names remembered per place: senders use a few hundred; the bound keeps invented ones from filling the memory.
 _MAX_NAMES: Final = 20_000
@@ -45,8 +45,10 @@ class Decoder:
     function that decodes one record. Its keyword parameters are the option names that a source may use; it raises
     ValueError with a sentence for a bad option. What decode returns is flat: dotted names, new for every record.
 
-    `takes`: "text" gets the record after its charset was resolved, "bytes" gets it as it arrived.
+    `takes`: "text" gets the record after its charset was resolved, "bytes" gets it as it arrived, "stream" gets the
+    text and (sender, stream), for formats whose columns stand in a line of their own; it gives None for such a line.
     `rooted`: `make` takes `root`, a prefix for every name that it gives (done here once, not by a second pass).
+    `texts`: every value is a text, or a list of texts (never a number, boolean or null).
     `envelope`: wraps another format; the step after it in source.yml gets its "message".
     `undecodable`: how a byte that no charset explains is written into the text (`\\xNN`); JSON doubles the
     backslash so that the value holds it.
@@ -54,7 +56,8 @@ class Decoder:
 
     name: str
     make: Callable[..., Decode]
-    takes: Literal["text", "bytes"] = "text"
+    takes: Literal["text", "bytes", "stream"] = "text"
     rooted: bool = False
     envelope: bool = False
+    texts: bool = False
     undecodable: Literal["\\x", "\\\\x"] = "\\x"

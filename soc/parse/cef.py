@@ -6,7 +6,8 @@ escaped, in the extension `\\=`, `\\\\`, `\\n`, `\\r`. Values may hold blanks; a
 before an unescaped `=`. Senders forget to escape `=`; a key is therefore a word of the characters that keys have.
 
 Names given: version, device.vendor, device.product, device.version, device.event_class_id, name, severity of the
-header; extensions.<key>; a labelled custom field (cs1Label=Reason cs1=x) also under its label: labels.Reason (blanks made `_`).
+header; extensions.<key>; a labelled custom field (cs1Label=Reason cs1=x) also under its label:
+labels.Reason (blanks made `_`).
 """
 
 from __future__ import annotations
@@ -73,4 +74,4 @@ def make(root: str = "") -> Decode:
     return decode
 
 
-DECODER: Final = Decoder("cef", make, rooted=True)
+DECODER: Final = Decoder("cef", make, rooted=True, texts=True)

@@ -46,4 +46,4 @@ def make(
     return decode
 
 
-DECODER: Final = Decoder("csv", make, rooted=True)
+DECODER: Final = Decoder("csv", make, rooted=True, texts=True)

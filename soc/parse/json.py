@@ -61,29 +61,30 @@ def _listed(items: list[Any], depth: int) -> int:
     return count
 
 
-def flatten(tree: dict[str, Any], names: Names, out: dict[str, Any], depth: int = 0) -> int:
-    """Put the leaves of `tree` into `out` under dotted names; how many object members there are at any depth.
+def flatten(tree: dict[str, Any], names: Names, out: dict[str, Any], depth: int = 0) -> tuple[int, int]:
+    """Put the leaves of `tree` into `out` under dotted names; (object members at any depth, leaves).
 
-    (One more is counted for each float so large that it may be an integer beyond 64 bits.)
-    Lists stay lists, an empty object stays an empty object. Raises RecordError when one dotted name comes twice.
+    (One more member is counted for each float so large that it may be an integer beyond 64 bits.)
+    Lists stay lists, an empty object stays an empty object. More leaves than names in `out`: a dotted name came twice.
     """
     if depth > MAX_DEPTH:
         raise RecordError("bad_format", f"nested deeper than {MAX_DEPTH} levels")
-    count = len(tree)
+    members = leaves = len(tree)
     for name, value in tree.items():
         kind = value.__class__
-        if kind is dict and value:
-            count += flatten(value, names.below(name), out, depth + 1)
-            continue
-        if kind is list:
-            count += _listed(value, depth + 1)
-        elif kind is float and not -_LARGE < value < _LARGE:
-            count += 1
-        full = names[name]
-        if full in out:
-            raise RecordError("bad_format", f"member {full[:80]!r} stands twice, dotted and nested")
-        out[full] = value
-    return count
+        if kind is str or kind is int:
+            out[names[name]] = value
+        elif kind is dict and value:
+            more, inner = flatten(value, names.below(name), out, depth + 1)
+            members += more
+            leaves += inner - 1
+        else:
+            if kind is list:
+                members += _listed(value, depth + 1)
+            elif kind is float and not -_LARGE < value < _LARGE:
+                members += 1
+            out[names[name]] = value
+    return members, leaves
 
 
 def make(root: str = "") -> Decode:
@@ -98,10 +99,13 @@ def make(root: str = "") -> Decode:
         if value.__class__ is not dict:
             raise RecordError("bad_format", f"JSON, but no object: {text[:40]}")
         out: dict[str, Any] = {}
+        members, leaves = flatten(value, names, out)
         # Every member needs one `":`; another number of them may mean a name that stands twice (or just a text with
         # `":` in it, or blanks before colons): then the slow and strict reader decides.
-        if flatten(value, names, out) != text.count('":'):
+        if members != text.count('":'):
             strict(text)
+        if leaves != len(out):
+            raise RecordError("bad_format", "one name stands both dotted and nested")
         return out
 
     return decode

@@ -16,42 +16,43 @@ from soc.parse.base import Decode, Decoder, Names
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
-def _plain(text: str, names: Names) -> dict[str, Any] | None:
-    """The pairs of a line in which every quoted value is a value of its own and nothing is escaped; None = not so.
+#: Stand for a blank and an equals sign within quotes while a line is taken apart.
+_BLANK, _EQUALS = "\x00", "\x01"
 
-    Two splits instead of one regular expression: about half the time for a firewall's 40 pairs.
+
+def _protected(text: str) -> str | None:
+    """The line without its quotes, what they protect marked; None when a quote is not the border of a value."""
+    opened = text.count('="')
+    if text.count('" ') + text.endswith('"') != opened or text.count('"') != 2 * opened:
+        return None
+    pieces = text.split('"')
+    quoted = '"'.join(pieces[1::2])
+    if not quoted.isprintable():
+        return None
+    if " " in quoted or "=" in quoted:
+        pieces[1::2] = quoted.replace(" ", _BLANK).replace("=", _EQUALS).split('"')
+    return "".join(pieces)
+
+
+def _plain(text: str, names: Names) -> dict[str, Any] | None:
+    """The pairs of an ordinary line, in which nothing is escaped and no name stands twice; None if it is not so.
+
+    Splits of whole lines instead of a regular expression per pair: a quarter of the time for a firewall's 40 pairs.
     """
-    out: dict[str, Any] = {}
-    pairs = 0
-    outside = text.split('"')
-    last = len(outside) - 1
-    if last % 2:
+    if _BLANK in text or _EQUALS in text:
         return None
-    for at in range(0, last, 2):
-        bare = outside[at].split()
-        if not bare or (at and not outside[at][0].isspace()):
-            return None
-        opened = bare.pop()
-        name = opened[:-1]
-        if opened[-1] != "=" or not name or "=" in name or outside[at][-1] != "=":
-            return None
-        for pair in bare:
-            key, assigned, value = pair.partition("=")
-            if not assigned or not key:
-                return None
-            out[names[key]] = value
-        out[names[name]] = outside[at + 1]
-        pairs += len(bare) + 1
-    rest = outside[last]
-    if last and rest and not rest[0].isspace():
+    line = _protected(text) if '"' in text else text
+    if line is None:
         return None
-    bare = rest.split()
-    for pair in bare:
-        key, assigned, value = pair.partition("=")
-        if not assigned or not key:
-            return None
-        out[names[key]] = value
-    return out if out and len(out) == pairs + len(bare) else None
+    pairs = line.split()
+    parts = "=".join(pairs).split("=")
+    if len(parts) != 2 * len(pairs):
+        return None  # a piece with no, or more than one, equals sign
+    keys, values = parts[::2], parts[1::2]
+    if _BLANK in line or _EQUALS in line:
+        values = '"'.join(values).replace(_BLANK, " ").replace(_EQUALS, "=").split('"')
+    out: dict[str, Any] = {names[key]: value for key, value in zip(keys, values, strict=True)}
+    return out if len(out) == len(keys) and "" not in keys and keys else None
 
 
 def _pair_pattern(pair: str, assign: str, escape: str, quotes: str) -> re.Pattern[str]:
@@ -113,4 +114,4 @@ def make(
     return decode
 
 
-DECODER: Final = Decoder("kv", make, rooted=True)
+DECODER: Final = Decoder("kv", make, rooted=True, texts=True)

@@ -68,4 +68,4 @@ def _parted(pair: str) -> tuple[str, str, str]:
     return pair.partition("=")
 
 
-DECODER: Final = Decoder("leef", make, rooted=True)
+DECODER: Final = Decoder("leef", make, rooted=True, texts=True)

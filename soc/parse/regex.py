@@ -42,4 +42,4 @@ def make(patterns: Sequence[str] | str, root: str = "") -> Decode:
     return decode
 
 
-DECODER: Final = Decoder("regex", make, rooted=True)
+DECODER: Final = Decoder("regex", make, rooted=True, texts=True)

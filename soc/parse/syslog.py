@@ -30,10 +30,10 @@ _STAMP: Final = (
     r"|\d{4} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]?\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 )
 #: A tag is up to 32 alphanumerics by the RFC; real ones hold paths, dots, dashes, slashes and brackets.
-_TAG: Final = r"([A-Za-z0-9_./@()%-]{1,128}?)(?:\[([^\]\s]{1,64})\])?:(?: |(?=$)|(?=[^\s:]))"
+_TAG: Final = r"([A-Za-z0-9_./@()%-]{1,128}?)(?:\[([^\]\s]{1,64})\])?(?: <\w+>)?:(?: |(?=$)|(?=[^\s:]))"
 #: Cisco: "<189>123: host: *Mar 1 18:46:11.123 UTC: %SYS-5-CONFIG_I: …"; marks * and . tell of an unset clock.
 _CISCO: Final = re.compile(rf"(?:\d{{1,10}}: )?(?:([\w.:-]{{1,255}}): )?[*.]?({_STAMP})(?: [A-Z]{{3,4}})?: (?=%)")
-_BSD: Final = re.compile(rf"({_STAMP}) (?:(?=\S+:(?: |$)|\S+\[[^\]\s]+\]: )|(\S{{1,255}}) )?")
+_BSD: Final = re.compile(rf"({_STAMP}):? (?:(?=\S+:(?: |$)|\S+\[[^\]\s]+\]: )|(\S{{1,255}}) )?")
 _PROGRAM: Final = re.compile(_TAG)
 #: Not programs but formats that begin like one.
 _FORMATS: Final = ("CEF:", "LEEF:")
@@ -89,7 +89,7 @@ def _rfc3164(text: str, at: int, out: dict[str, Any]) -> bool:
         if head[2] is not None:
             out["host"] = head[2].rstrip(":") or head[2]
     else:
-        head = _CISCO.match(text, at)
+        head = _CISCO.match(text, at) if "%" in text else None
         if head is None:
             return False
         if head[1] is not None:
@@ -137,6 +137,8 @@ def make(optional: bool = False) -> Decode:
             if not (at or optional):
                 raise RecordError("bad_format", "neither a priority nor a time stamp of syslog at the start")
             out["message"] = text[at:]
+        if out["message"].startswith(" "):
+            out["message"] = out["message"][1:]  # rsyslog's %msg% begins with the blank after the tag
         if out["message"].startswith("message repeated "):
             _unrepeated(out)
         return out
