@@ -17,15 +17,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from soc.event import Event, Fields
-from soc.org import Org, Placement
+from soc.org import Org, Placement, local_day
 
 _ASSET_FIELDS: Final = tuple(
     f"soc.asset.{name}" for name in ("id", "name", "role", "owner", "phone", "criticality", "system_level", "as_of")
 )
 _OWN: Final = ("organization.id", "organization.name", *_ASSET_FIELDS)
 
-#: Categories of events that a device or server reports about other machines: their addresses may say whose it is.
+#: Categories of events that say something about other machines: their addresses may say whose event it is.
 _ABOUT_OTHERS: Final = frozenset({"network", "intrusion_detection", "malware"})
+#: What an observer reports about itself: who logged in to it, from where, and what was changed.
+_ABOUT_ITSELF: Final = frozenset({"authentication", "configuration", "iam", "session"})
 
 _Key = tuple[str, str, tuple[str, ...], str, str]
 _Patch = tuple[Fields, tuple[str, ...]]  # fields to set, names to remove
@@ -42,6 +44,7 @@ class Enricher:
         self._max = max_entries
         self._steady: dict[datetime, tuple[dict[_Key, _Patch], dict[str, str]]] = {}
         self._low = self._high = datetime.min.replace(tzinfo=UTC)
+        self._day = local_day(self._low)
         self._patches: dict[_Key, _Patch] = {}
         self._ours: dict[str, str] = {}
 
@@ -58,10 +61,12 @@ class Enricher:
                 name = "".join(_texts(name)[:1])
             ips = fields.get("host.ip") or fields.get("observer.ip")
             near = far = ""
-            category = fields.get("event.category")
-            if category and not _ABOUT_OTHERS.isdisjoint(category):
-                near = self._own_address(fields.get("source.ip"), at)
-                far = self._own_address(fields.get("destination.ip"), at)
+            category = fields.get("event.category") or ()
+            if not _ABOUT_OTHERS.isdisjoint(category) or (
+                "observer.name" in fields and _ABOUT_ITSELF.isdisjoint(category)
+            ):
+                near = self._own_address(fields.get("source.ip"))
+                far = self._own_address(fields.get("destination.ip"))
             key = (event.unit, name, _texts(ips) if ips else (), near, far)
             own, absent = patches.get(key) or self._resolve(key, at)
             fields.update(own)
@@ -73,10 +78,11 @@ class Enricher:
     def _turn_to(self, at: datetime) -> tuple[datetime, datetime, dict[_Key, _Patch]]:
         """The bounds and answers of the steady time that holds the moment."""
         self._low, self._high = self._org.steady(at)
+        self._day = local_day(at)  # any day of the steady time has the same answers
         self._patches, self._ours = self._steady.setdefault(self._low, ({}, {}))
         return self._low, self._high, self._patches
 
-    def _own_address(self, ip: Any, at: datetime) -> str:
+    def _own_address(self, ip: Any) -> str:
         """The address if an asset or network of ours has it, else "": the world's addresses share one answer."""
         if ip.__class__ is not str:
             return ""
@@ -84,7 +90,7 @@ class Enricher:
         if own is None:
             if len(self._ours) >= self._max:
                 self._ours.clear()
-            own = self._ours[ip] = ip if self._org.knows(ip, at) else ""
+            own = self._ours[ip] = ip if self._org.knows(ip, self._day) else ""
         return own
 
     def _resolve(self, key: _Key, at: datetime) -> _Patch:

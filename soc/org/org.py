@@ -4,9 +4,9 @@ How `Org.resolve` decides, first answer wins:
 1. The asset that bears the host's name (else one of its addresses) on that day. Its unit is its placement of that
    day, else that of its agency. An asset whose placement has become ambiguous is still the asset, in "chưa xác định".
 2. The network of the host's own addresses: longest prefix among the networks of that day.
-3. For what a network device reports, the addresses that the event is about, in order: asset, then network. This comes
-   before 1 and 2 if the host is an asset with an observer's role: a firewall's event belongs to the machine that it
-   speaks of. If none of the addresses is ours, the observer's own place stands.
+3. For what a device reports about others, the addresses that the event speaks of, in order: asset, then network. This
+   comes before 1 and 2 if the host is an asset with an observer's role: a firewall's event belongs to the machine that
+   it speaks of. If none of the addresses is ours, the observer's own place stands.
 4. The unit that the collector's configuration registers for the source.
 5. "chưa xác định" (vn:unknown): visible, never dropped, never guessed.
 
@@ -182,12 +182,11 @@ class Org:
         unit = self.units.follow(registered_unit, on) if registered_unit else None
         return self._placement(unit, None, None, "source" if unit else "unknown", on)
 
-    def knows(self, ip: str, at: datetime) -> bool:
-        """Whether an asset or a network of ours has the address at that time."""
+    def knows(self, ip: str, on: date) -> bool:
+        """Whether an asset or a network of ours has the address on that day."""
         address = number(ip)
         if address is None:
             return False
-        on = local_day(at)
         return self._addresses.at(address, on) is not None or self._networks.at(address, on) is not None
 
     def asset_at(self, ip: str, on: date) -> Asset | None:

@@ -87,15 +87,24 @@ def test_the_place_is_that_of_the_event_time_not_of_its_arrival(org: Org) -> Non
         (["network"], "Phường Mỹ Lâm"),
         (["intrusion_detection", "network"], "Phường Mỹ Lâm"),
         (["malware"], "Phường Mỹ Lâm"),
+        (["host"], "Phường Mỹ Lâm"),
+        (None, "Phường Mỹ Lâm"),
         (["authentication"], "Tỉnh Tuyên Quang"),
-        (None, "Tỉnh Tuyên Quang"),
+        (["configuration"], "Tỉnh Tuyên Quang"),
     ],
 )
-def test_addresses_decide_only_for_what_a_network_device_reports(org: Org, category: Any, unit: str) -> None:
+def test_addresses_decide_only_for_what_a_device_reports_about_others(org: Org, category: Any, unit: str) -> None:
     one = event(observer_name="ttdl-fw01", source_ip="203.0.113.9", destination_ip="192.0.2.150")
     one.fields["event.category"] = category
     Enricher(org).enrich([one])
     assert one.fields["soc.unit.name"] == unit
+
+
+def test_the_client_of_a_web_server_does_not_decide(org: Org) -> None:
+    one = event(unit="vn:tinh:08@2025-07-01", source_ip="192.0.2.150")
+    one.fields["event.category"] = ["web"]
+    Enricher(org).enrich([one])
+    assert one.fields["soc.unit.name"] == "Tỉnh Tuyên Quang"
 
 
 def test_events_do_not_share_the_list_of_their_path(org: Org) -> None:

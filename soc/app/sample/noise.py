@@ -116,7 +116,11 @@ def _admin_session(book: Logbook, rng: random.Random, moment: datetime, host: Ho
     key = "ED25519 SHA256:Zm9vYmFyc2FtcGxla2V5Zm9ydGhlc2FtcGxlcHJvdmluY2U"
     book.auth(moment, host, tag, f"Accepted publickey {where}: {key}")
     book.auth(moment, host, tag, f"pam_unix(sshd:session): session opened for user {user}(uid=1000) by (uid=0)")
-    command = rng.choice(("/usr/bin/systemctl status nginx", "/usr/bin/journalctl -n 100", "/usr/bin/apt-get update"))
+    command = (
+        "/bin/bash"
+        if rng.random() < 0.02
+        else rng.choice(("/usr/bin/systemctl status nginx", "/usr/bin/journalctl -n 100", "/usr/bin/apt-get update"))
+    )
     later = moment + timedelta(seconds=rng.randrange(20, 200))
     book.auth(later, host, "sudo", f"{user} : TTY=pts/0 ; PWD=/home/{user} ; USER=root ; COMMAND={command}")
     book.auth(later, host, "sudo", f"pam_unix(sudo:session): session opened for user root(uid=0) by {user}(uid=1000)")
@@ -249,6 +253,7 @@ def _antivirus(book: Logbook, rng: random.Random, on: date) -> None:
         if rng.random() < 0.06:
             name = "Phát hiện mã độc"
             fields |= {
+                "cat": "Malware",
                 "fname": "crack_office_2019.exe",
                 "filePath": f"C:\\Users\\{host.user}\\Downloads",
                 "act": "cleaned",
@@ -260,7 +265,7 @@ def _antivirus(book: Logbook, rng: random.Random, on: date) -> None:
                 name,
                 5,
                 cs1Label="ThreatName",
-                cs1="HackTool.Sample.A",
+                cs1=rng.choice(("HackTool.Sample.A", "Adware.Sample.C", "PUA.Sample.D", "RiskTool.Sample.E")),
                 **fields,
             )
         else:

@@ -293,6 +293,7 @@ def _hospital(book: Logbook, rng: random.Random, on: date) -> Story:
             "deny", (CAMERAS.ip, rng.randrange(40_000, 60_000)), (BOT_MASTER, 23), proto=6, service="TELNET"
         )
         book.line(FORTIGATE, moment, _session(moment, fields))
+    last = moment
     moment = at(on, "02:18:00")
     for port in (
         21,
@@ -323,14 +324,15 @@ def _hospital(book: Logbook, rng: random.Random, on: date) -> Story:
         fields |= {"dstintf": "dmz", "dstintfrole": "dmz"}
         book.line(FORTIGATE, moment, _session(moment, fields))
     fields = {
-        "dhost": RECEPTION.name, "dst": RECEPTION.ip, "duser": RECEPTION.user, "fname": "bang-luong-thang-11.exe",
-        "filePath": f"C:\\Users\\{RECEPTION.user}\\Downloads", "act": "quarantine failed", "cs1Label": "ThreatName",
+        "cat": "Malware", "dhost": RECEPTION.name, "dst": RECEPTION.ip, "duser": RECEPTION.user,
+        "fname": "bang-luong-thang-11.exe", "filePath": f"C:\\Users\\{RECEPTION.user}\\Downloads",
+        "act": "quarantine failed", "cs1Label": "ThreatName",
         "cs1": "Ransom.Sample.B",
     }  # fmt: skip
     moment = at(on, "02:41:30")
     book.line(CEF, moment, cef(moment, ANTIVIRUS.name, "MALWARE_FOUND", "Phát hiện mã độc", 9, **fields))
     _before_encryption(book, at(on, "02:50:12"))
-    last = max(at(on, "02:50:12") + timedelta(seconds=400), moment)
+    last = max(at(on, "02:50:12") + timedelta(seconds=400), last)
     return Story(
         id="trung-tam-y-te",
         title_vi="Đầu ghi camera trong mạng botnet và dấu hiệu chuẩn bị mã hoá tống tiền tại Trung tâm Y tế Mỹ Lâm",
