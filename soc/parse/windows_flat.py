@@ -27,6 +27,7 @@ from soc.parse.windows_names import (
     put_time,
     put_user_data,
 )
+from soc.parse.windows_strings import NAMES
 
 #: Canonical targets that are not copied but made: the value goes through a function below.
 _ID, _CHANNEL, _KEYWORDS, _GUID, _TIME = "*id", "*channel", "*keywords", "*guid", "*time"
@@ -297,9 +298,14 @@ def _put_sections(out: dict[str, Any], data: Any, user_data: Any) -> None:
 
 
 def _put_strings(out: dict[str, Any], values: Any) -> None:
-    """Values whose names the writer dropped: the list `Data`, unless the names are there too."""
-    if values.__class__ is list and values and not any(path.startswith(DATA) for path in out):
-        texts = [v.get("Value") if v.__class__ is dict else v for v in values]
+    """Values whose names the writer dropped: by the names of the event's template, else the list `Data`."""
+    if values.__class__ is not list or not values or any(path.startswith(DATA) for path in out):
+        return
+    texts = [v.get("Value") if v.__class__ is dict else v for v in values]
+    names = NAMES.get((str(out.get("winlog.provider_name", "")).lower(), out["winlog.event_id"]))
+    if names is not None:
+        out.update({DATA + name: value for name, value in zip(names, texts, strict=False)})
+    else:
         out[DATA + "Data"] = texts[0] if len(texts) == 1 else texts
 
 
