@@ -42,28 +42,31 @@ def words(event: Mapping[str, Any]) -> Iterator[Scalar]:
 
 
 def marked_text(event: Mapping[str, Any], names: Set[str]) -> str:
-    """All `words` in one text, each between marks; `names` are those of the event's fields that the sender wrote."""
-    more: list[int] = []
-    found = [value if type(value) is str else _other(value, more) for name, value in event.items() if name in names]
+    """All `words` in one text, each between marks, "" if there are none.
+
+    `names` are those of the event's fields that the sender wrote.
+    """
+    inner: list[int] = []  # how many words each field is that is neither text nor number
+    found = [value if type(value) is str else _other(value, inner) for name, value in event.items() if name in names]
     original = event.get("event.original")
     if isinstance(original, str) and not structured(original):
         found.append(original)
+    if len(found) == inner.count(0):
+        return ""
     joined = BETWEEN.join(found)
-    marks = len(found) + sum(more) - 1
-    if found and (joined.count(BEGIN) != marks or joined.count(END) != marks):  # a word holds a mark itself
+    marks = len(found) - 1 + sum(inner) - len(inner) + inner.count(0)
+    if joined.count(BEGIN) != marks or joined.count(END) != marks:  # a word holds a mark itself
         joined = BETWEEN.join(text(word).translate(STAND_INS) for word in words(event))
     return f"{BEGIN}{joined}{END}"
 
 
-def _other(value: Any, more: list[int]) -> str:
-    """A field that is no text; `more` gets how many words it is beyond one."""
-    if value is None:
-        return ""
-    if isinstance(value, list | tuple | Mapping):
-        inner = list(map(text, leaves(value)))
-        more.append(max(len(inner), 1) - 1)
-        return BETWEEN.join(inner)
-    return text(value)
+def _other(value: Any, inner: list[int]) -> str:
+    """A field that is no text: its words; one without any (null, an empty list) leaves an empty place."""
+    if isinstance(value, bool | int | float):
+        return text(value)
+    found = list(map(text, leaves(value)))
+    inner.append(len(found))
+    return BETWEEN.join(found)
 
 
 def senders(name: str) -> bool:

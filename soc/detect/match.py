@@ -282,8 +282,9 @@ class Program:
         everything = 0
         for n in numbers:
             bit = _BITS[n]
-            everything |= bit
             joined = marked_text(batch.events[n], wanted)
+            if joined:
+                everything |= bit
             for scan in route.keywords:
                 for atom in scan.scan(scan.normal(joined)):
                     bits[atom] = bits.get(atom, 0) | bit
