@@ -28,7 +28,7 @@ from typing import Final
 from soc.detect import correlate_state
 from soc.detect.correlation import Correlation, chained
 from soc.detect.grouping import FieldNames, Group, Plan, key_of
-from soc.detect.telling import micros, told, withdrawn
+from soc.detect.telling import MICROSECOND, micros, told, withdrawn
 from soc.detect.timeline import Timeline
 from soc.detect.window import Change, Episode, Merge, Window
 from soc.event import ContentError, Detection
@@ -70,7 +70,12 @@ class Correlator:
             own = fields(rule, field)
             return own + tuple(name for fed in rules.get(rule, ()) for name in names(fed, field))
 
-        self._plans = {c.id: Plan(c, lateness, names, max_group_events) for c in self._order}
+        self._plans: dict[str, Plan] = {}
+        waits: dict[str, timedelta] = {}  # how long after its time, by the group's own time, an episode may be told
+        for c in self._order:
+            before = max((waits[rule] for rule in c.rules if rule in waits), default=timedelta())
+            plan = self._plans[c.id] = Plan(c, lateness + before, names, max_group_events)
+            waits[c.id] = before if plan.rising else lateness + before + plan.ahead * MICROSECOND
         self._fed: dict[str, list[Plan]] = {}
         for plan in self._plans.values():
             for rule in plan.correlation.rules:
@@ -82,6 +87,11 @@ class Correlator:
         self._changes: list[Change] = []
         self._merges: list[Merge] = []
         self.dropped = {"groups": 0, "events": 0}
+
+    @property
+    def correlations(self) -> list[Correlation]:
+        """Each after those that feed it."""
+        return list(self._order)
 
     @property
     def groups(self) -> int:
@@ -125,14 +135,16 @@ class Correlator:
         self._changes.clear()
         return found
 
-    def close(self, until: datetime | None = None) -> list[Detection]:
+    def close(self, until: datetime | None = None, correlation_id: str = "") -> list[Detection]:
         """Nothing of event time `until` or before is still to come (None: nothing at all); what fires by it.
 
-        For conditions that wait: call it with None at the end of a finite input, and with a time well in the past
-        when the partition has been read to its end.
+        For conditions that wait, of one correlation or all: call it with None at the end of a finite input, and with
+        a time well in the past when the partition has been read to its end.
         """
         found: list[Detection] = []
         for key, timeline in list(self._waiting.items()):
+            if correlation_id not in ("", key[0]):
+                continue
             for window in timeline.windows:
                 fired = window.judge_all() if until is None else window.judge(micros(until) + 1 - window.plan.ahead)
                 found += self._tell(window, fired)
@@ -233,3 +245,24 @@ class Correlator:
         found = [withdrawn(*merge) for merge in self._merges]
         self._merges.clear()
         return found
+
+
+def correlated(correlator: Correlator, detections: Iterable[Detection]) -> list[Detection]:
+    """All of a finite input through the correlator, chains included: the final form of every episode, as they fired."""
+    newest: dict[str, Detection] = {}
+    chain = any(rule == c.id for c in correlator.correlations for d in correlator.correlations for rule in d.rules)
+
+    def take(found: list[Detection]) -> None:
+        while found:
+            newest.update((episode.id, episode) for episode in found)
+            found = [next_one for episode in found if chain for next_one in correlator.add(episode)]
+
+    for detection in detections:
+        take(correlator.add(detection))
+        if chain:
+            take(correlator.drain())
+    for correlation in correlator.correlations:
+        take(correlator.drain())
+        take(correlator.close(None, correlation.id))
+    take(correlator.drain())
+    return [episode for episode in newest.values() if episode.count]

@@ -37,6 +37,9 @@ class Measure(Protocol):
     def holds(self, at: int) -> bool:
         """Whether the condition holds in the window that ends with entry `at` (the last one of its time)."""
 
+    def possible(self, at: int) -> bool:
+        """Whether a window that holds entry `at` might meet the condition, quickly; asked of rising ones only."""
+
     def actual(self, at: int) -> str:
         """What was measured there, for people."""
 
@@ -76,10 +79,10 @@ def measure_of(correlation: Correlation, span: int, times: list[int], items: lis
         return Count(test, span, times)
     make: Callable[[], Aggregate]
     if correlation.type == "value_count":
-        make = Distinct
-    elif correlation.type == "value_sum":
-        make = Total
-    elif correlation.type == "value_avg":
+        return Sliding(Distinct, test, span, times, items, Distinct())
+    if correlation.type == "value_sum":
+        return Sliding(Total, test, span, times, items, Positive())
+    if correlation.type == "value_avg":
         make = Mean
     else:
         percent = Fraction(50) if condition.percentile is None else Fraction(str(condition.percentile))
@@ -105,6 +108,9 @@ class Runs:
     def holds(self, at: int) -> bool:
         first = at - self._back
         return first >= 0 and self._times[at] - self._times[first] <= self._span
+
+    def possible(self, at: int) -> bool:
+        return len(self._times) > self._back
 
     def actual(self, at: int) -> str:
         return str(at + 1 - bisect_left(self._times, self._times[at] - self._span, 0, at + 1))
@@ -170,6 +176,16 @@ class Total:
         return self._sum
 
 
+class Positive(Total):
+    """The sum of those above zero."""
+
+    def add(self, item: Number) -> None:
+        self._sum += max(item, 0)
+
+    def remove(self, item: Number) -> None:
+        self._sum -= max(item, 0)
+
+
 class Mean(Total):
     """Their mean."""
 
@@ -210,7 +226,11 @@ class Percentile:
 
 
 class Sliding:
-    """An aggregate over entries [lo, hi) that moves to where it is asked for."""
+    """An aggregate over entries [lo, hi) that moves to where it is asked for.
+
+    `bound` is kept over all entries: no window has more. Without it, a crowd that stays below the threshold would be
+    measured again at every event time after each event that is out of order.
+    """
 
     def __init__(
         self,
@@ -219,12 +239,16 @@ class Sliding:
         span: int,
         times: list[int],
         items: list[Item],
+        bound: Aggregate | None = None,
     ) -> None:
+        self._bound = bound
         self._make, self._test, self._span, self._times, self._items = make, test, span, times, items
         self._aggregate = make()
         self._lo = self._hi = 0
 
     def insert(self, at: int) -> None:
+        if self._bound is not None:
+            self._bound.add(self._items[at])
         if at <= self._lo:
             if self._lo < self._hi or at < self._lo:
                 self._lo += 1
@@ -236,7 +260,13 @@ class Sliding:
     def also(self, at: int, bits: int) -> None:
         pass
 
+    def possible(self, at: int) -> bool:
+        return self._bound is None or self._test(self._bound.number())
+
     def cut(self, n: int) -> None:
+        if self._bound is not None:
+            for item in self._items[:n]:
+                self._bound.remove(item)
         self._move(max(self._lo, n), max(self._hi, n))
         self._lo -= n
         self._hi -= n
@@ -283,6 +313,7 @@ class Presence:
         self._ordered = correlation.type == "temporal_ordered"
         self._test = predicate(correlation.condition.compare) if correlation.condition.compare else None
         self._names = correlation.rules
+        self._all = range(len(correlation.rules))
         self._terms = [self._indexed(term) for term in correlation.condition.alternatives]
         #: For each rule its times, sorted. Rules that are only ever absent have no entries in the window, times alone.
         self.seen: list[list[int]] = [[] for _ in correlation.rules]
@@ -306,22 +337,28 @@ class Presence:
     def holds(self, at: int) -> bool:
         end = self._times[at]
         if self._test is not None:
-            return self._test(self._happened(range(len(self.seen)), end))
+            return self._test(self._happened(self._all, end - self._span, end))
         return any(self._met(present, absent, end) for present, absent in self._terms)
+
+    def possible(self, at: int) -> bool:
+        start, end = self._times[at] - self._span, self._times[at] + self._span
+        if self._test is not None:
+            return self._test(self._happened(self._all, start, end))
+        return any(self._happened(present, start, end) == len(present) for present, _ in self._terms)
 
     def actual(self, at: int) -> str:
         end = self._times[at]
-        there = [name for rule, name in enumerate(self._names) if self._happened((rule,), end)]
-        return ", ".join(there)
+        return ", ".join(n for i, n in enumerate(self._names) if self._latest(i, end) >= end - self._span)
 
-    def _happened(self, rules: Sequence[int], end: int) -> int:
-        """How many of the rules happened in the window (ordered: the longest series of them in their order)."""
-        start = end - self._span
+    def _happened(self, rules: Sequence[int], start: int, end: int) -> int:
+        """How many of the rules happened from start to end (ordered: the longest series of them in their order)."""
         if not self._ordered:
             return sum(self._latest(rule, end) >= start for rule in rules)
         # begins[m]: the latest time at which a series of m rules can begin that ends by `end`.
         begins = [end]
         for rule in reversed(rules):
+            if not self.seen[rule]:
+                continue
             for m in range(len(begins) - 1, -1, -1):
                 begin = self._latest(rule, begins[m])
                 if begin < start:
@@ -338,7 +375,7 @@ class Presence:
         return seen[at - 1] if at else NEVER
 
     def _met(self, present: Sequence[int], absent: Sequence[int], end: int) -> bool:
-        if self._happened(present, end) < len(present):
+        if self._happened(present, end - self._span, end) < len(present):
             return False
         if not absent:
             return True

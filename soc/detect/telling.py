@@ -17,17 +17,17 @@ from soc.event import Detection, Matched
 LATE: Final = "soc.late"
 MERGED_INTO: Final = "soc.episode.merged_into"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def micros(moment: datetime) -> int:
     """µs since 1970 of an aware time."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - _EPOCH) // MICROSECOND
 
 
 def moment(time: int) -> datetime:
     """The aware UTC time of µs since 1970."""
-    return _EPOCH + time * _MICROSECOND
+    return _EPOCH + time * MICROSECOND
 
 
 def told(window: Window, episode: Episode) -> Detection:

@@ -107,6 +107,8 @@ class Window:
         self.newest = times[-1]
         if at == size:
             return self._true(time, time, event_id, fields, late) if self.measure.holds(at) else _NO_ENTRY
+        if not self.measure.possible(at):
+            return _NO_ENTRY
         return self._reconsider(time, event_id, fields, late)
 
     def _again(self, time: int, event_id: str, item: Item, fields: Mapping[str, Any], late: bool) -> Sequence[Episode]:
