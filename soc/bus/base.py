@@ -92,6 +92,9 @@ class Bus(Protocol):
     def lag(self, topic: str, group: str) -> int:
         """Records published and not yet committed by the group, over all partitions."""
 
+    def committed(self, topic: str, group: str) -> dict[int, int]:
+        """Partition → offset up to which the group has committed; a partition without a commit is left out."""
+
     def end_offsets(self, topic: str) -> dict[int, int]:
         """Partition → offset that the next published record will get."""
 

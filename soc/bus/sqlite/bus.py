@@ -150,6 +150,10 @@ class SqliteBus:
         with self._lock:
             return self._unread(topic, self._groups.committed(topic, group))
 
+    def committed(self, topic: str, group: str) -> dict[int, int]:
+        with self._lock:
+            return self._groups.committed(topic, group)
+
     def _unread(self, name: str, committed: Mapping[int, int]) -> int:
         topic = self._topic(name)
         firsts = topic.firsts()

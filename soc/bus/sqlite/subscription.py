@@ -14,7 +14,7 @@ from soc.bus.sqlite.topic import Topic
 from soc.event import TransportError
 
 #: How often a waiting poll looks for new records, in seconds: two PRAGMAs of some microseconds each time.
-_LOOK_S: Final = 0.008
+_LOOK_S: Final = 0.012
 
 
 class SqliteSubscription:
