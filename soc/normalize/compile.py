@@ -70,12 +70,18 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
             put(1, "if r:")
             put(2, f"e[{name!r}] = MERGED(r)")
     put(1, "moment = None")
-    for value, formats in definition.time.candidates:
+    for stamp in definition.time.candidates:
         put(1, "if moment is None:")
-        emitter.value(2, value)
+        emitter.value(2, stamp.value)
         put(2, "if v is not None:")
-        reader = emitter.constant(time_reader(formats, definition.time_zone))
-        put(3, f"moment = {reader}(v, record.received)")
+        reader = emitter.constant(time_reader(stamp.formats, definition.time_zone))
+        if stamp.lenient:
+            put(3, "try:")
+            put(4, f"moment = {reader}(v, record.received)")
+            put(3, "except RecordError:")
+            put(4, "moment = None")
+        else:
+            put(3, f"moment = {reader}(v, record.received)")
     put(1, "if moment is None:")
     if definition.time.required:
         put(2, "raise RecordError('bad_timestamp', 'no time stamp')")

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from soc.content import Mapped, read_yaml, unknown
 from soc.event import ContentError, ContentErrors
 from soc.normalize.blocks import BlockReader
-from soc.normalize.model import Block, Condition, Definition, Sign, Step, Time
+from soc.normalize.model import Block, Condition, Definition, Sign, Stamp, Step, Time
 from soc.normalize.times import FORMATS, zone_needed
 from soc.parse import DECODERS
 
@@ -186,7 +186,7 @@ class _Reader(BlockReader):
         candidates = []
         required = False
         for given in self.items(self.tree, "time"):
-            self.known(given, ("from", "join", "format", "missing"))
+            self.known(given, ("from", "join", "format", "missing", "unreadable"))
             formats = given.get("format", "rfc3339")
             formats = formats if isinstance(formats, list) else [formats]
             for name in formats:
@@ -198,7 +198,10 @@ class _Reader(BlockReader):
             required = required or missing == "reject"
             source = Mapped({k: v for k, v in given.items() if k in ("from", "join")})
             source.line, source.lines = given.line, given.lines
-            candidates.append((self.value(source, given.line), tuple(map(str, formats))))
+            unreadable = given.get("unreadable", "reject")
+            if unreadable not in ("next", "reject"):
+                self.wrong(given.at("unreadable"), "`unreadable` is `reject` or `next` (the next candidate counts)")
+            candidates.append(Stamp(self.value(source, given.line), tuple(map(str, formats)), unreadable == "next"))
         return Time(tuple(candidates), required)
 
     def _used(self) -> Iterable[Block]:

@@ -130,18 +130,26 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
-    """Candidates in order: the first whose value is present counts, read by the first of its formats that fits.
+class Stamp:
+    """A candidate for the time, read by the first of its formats that fits. `lenient`: none fits = not present."""
 
-    `required`: bad_timestamp when none is present; else the time of receipt stands in.
+    value: Value
+    formats: tuple[str, ...]
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """The first candidate whose value is present counts. `required`: bad_timestamp when there is none; else the time
+    of receipt stands in.
     """
 
-    candidates: tuple[tuple[Value, tuple[str, ...]], ...] = ()
+    candidates: tuple[Stamp, ...] = ()
     required: bool = False
 
     @property
     def formats(self) -> tuple[str, ...]:
-        return tuple(f for _, formats in self.candidates for f in formats)
+        return tuple(f for stamp in self.candidates for f in stamp.formats)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Head:
 
     def __init__(self, data: bytes, name: str) -> None:
         self.data = data[:HEAD_BYTES]
-        self.name = name.lower().rsplit("/", 1)[-1]
+        self.name = name.lower()
         self.text = _text(self.data)
         self.lines = [line[:_LINE] for line in self.text.splitlines() if line.strip()][:_LINES]
         if len(self.lines) > 1 and not self.text.endswith("\n") and len(data) > _TEXT:

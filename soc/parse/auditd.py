@@ -3,8 +3,8 @@
 Format and names: "Audit log file format" and "Audit event fields" of the Linux audit documentation
 (https://github.com/linux-audit/audit-documentation/wiki/SPEC-Writing-Good-Events), auparse(3): `[node=host ]type=T
 msg=audit(seconds.millis:serial): key=value …`, user records with a second list in `msg='…'`, and after a group
-separator (0x1D) the same enriched with names in capitals. Texts that a process can choose are in quotes, or in hexadecimal
-without quotes when they hold blanks, quotes or control characters.
+separator (0x1D) the same enriched with names in capitals. Texts that a process can choose are in quotes, or in
+hexadecimal without quotes when they hold blanks, quotes or control characters.
 
 Names given: node, type, time (seconds.millis), sequence, and the fields; of a name that stands twice, the first value.
 """

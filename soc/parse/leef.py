@@ -33,7 +33,7 @@ def _delimiter(found: re.Match[str]) -> str:
 
 def _by_blanks(text: str) -> list[tuple[str, str]]:
     keys = list(_KEY_AFTER_BLANK.finditer(text))
-    ends = [k.start() for k in keys[1:]] + [len(text)]
+    ends = [*(k.start() for k in keys[1:]), len(text)][: len(keys)]
     return [(key[1], text[key.end() : end].strip()) for key, end in zip(keys, ends, strict=True)]
 
 
