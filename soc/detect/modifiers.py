@@ -78,9 +78,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class _Bytes:
-    """A string on its way from an encoding to Base64."""
+    """A string on its way from an encoding to Base64; `ascii`: it was ASCII, and can be text again with zero bytes."""
 
     data: bytes
+    ascii: bool
 
 
 # A value under way: a Sigma string, bytes, or a predicate that is complete but for flags and anchors.
@@ -168,6 +169,8 @@ def _step(step: str, value: _Value, expand: Values) -> list[_Value]:
         return _expanded(value, expand)
     if not isinstance(value, tuple | _Bytes):
         raise ValueError(f"{step!r} needs a text as its value")
+    if step == "cased":
+        return [value]
     if step in ("base64", "base64offset"):
         data = value.data if isinstance(value, _Bytes) else _literal(value, step).encode("utf-8", "replace")
         made = [base64.b64encode(data).decode()] if step == "base64" else pattern.base64_offsets(data)
@@ -176,17 +179,18 @@ def _step(step: str, value: _Value, expand: Values) -> list[_Value]:
         raise ValueError(f"{step!r} cannot follow an encoding: base64 or base64offset does")
     if step in _ENCODINGS:
         bom = b"\xff\xfe" if step == "utf16" else b""
-        return [_Bytes(bom + _literal(value, step).encode(_ENCODINGS[step], "surrogatepass"))]
+        literal = _literal(value, step)
+        return [_Bytes(bom + literal.encode(_ENCODINGS[step], "surrogatepass"), literal.isascii() and not bom)]
     if step == "windash":
         return [pattern.dashed(value)]
     if step == "fieldref":
         return [Reference(_literal(value, step))]
-    if step == "cased":
-        return [value]
     raise ValueError(f"the modifier {step!r} cannot stand here")
 
 
 def _affixed(step: str, value: _Value) -> _Value:
+    if isinstance(value, _Bytes):
+        value = _decoded(value)
     if isinstance(value, tuple):
         before = (Wild.ANY,) if step != "startswith" else ()
         after = (Wild.ANY,) if step != "endswith" else ()
@@ -225,6 +229,15 @@ def _no_values(name: str) -> str:
     return f"the placeholder %{name}% has no values: give them in a pipeline (`vars`, value_placeholders)"
 
 
+def _decoded(value: _Bytes) -> Parts:
+    """Encoded ASCII as text, zero bytes and all."""
+    if not value.ascii:
+        raise ValueError(
+            "an encoding must be followed by base64 or base64offset (but for ASCII, as text of zero bytes)"
+        )
+    return (value.data.decode("ascii"),) if value.data else ()
+
+
 def _somewhere(value: _Value, steps: tuple[str, ...]) -> _Value:
     """A keyword is found anywhere in a value, unless a modifier says where."""
     if isinstance(value, Number):
@@ -237,12 +250,7 @@ def _somewhere(value: _Value, steps: tuple[str, ...]) -> _Value:
 def _finished(value: _Value, cased: bool) -> list[Predicate]:
     """The predicates that a value has become."""
     if isinstance(value, _Bytes):
-        try:
-            value = (value.data.decode("utf-8"),) if value.data else ()
-        except UnicodeDecodeError:
-            raise ValueError(
-                "an encoding of other than ASCII text must be followed by base64 or base64offset"
-            ) from None
+        value = _decoded(value)
     if isinstance(value, Regex):
         return [_checked(Regex(value.pattern, "".join(sorted(set(value.flags))), value.start, value.end))]
     if not isinstance(value, tuple):
