@@ -52,13 +52,21 @@ class Tally:
 
     def received(self, items: Iterable[RawRecord | Rejected]) -> None:
         """Records that arrived, and those set aside on arrival."""
+        key = ("", "", 0)
+        before: RawRecord | None = None
         for item in items:
-            if isinstance(item, Rejected):
-                key = self._key(item.record.unit, item.record.source, item.record.received)
-                self._rejected[key] += 1
-            else:
-                key = self._key(item.unit, item.source, item.received)
+            record = item.record if isinstance(item, Rejected) else item
+            if (
+                before is None
+                or record.received != before.received
+                or record.unit != before.unit
+                or record.source != before.source
+            ):
+                key = self._key(record.unit, record.source, record.received)
+            before = record
             self._received[key] += 1
+            if record is not item:
+                self._rejected[key] += 1
 
     def shed(self, unit: str, source: str, received: datetime, number: int = 1, *, counted: bool = False) -> None:
         """Records given up; `counted` = they are in `received` already."""

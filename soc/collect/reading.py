@@ -56,6 +56,14 @@ class _Planned:
     again: bool
 
 
+def _alike(a: _Planned, b: _Planned) -> bool:
+    """Whether two plans may be of one file: they share its fingerprint, or begin alike as far as the shorter goes."""
+    x, y = a.head.data, b.head.data
+    return a.intent.fingerprint == b.intent.fingerprint or (
+        a.head.kind == b.head.kind and (x.startswith(y) or y.startswith(x))
+    )
+
+
 class Reading:
     """Takes turns. Not thread-safe."""
 
@@ -75,7 +83,7 @@ class Reading:
             if self._published:
                 self._bus.flush()
                 self._commit(self._published)
-            planned = [p for f in streams if (p := self._plan(f, final(f)))]
+            planned = self._plans(streams, final)
             if not planned:
                 return []
             # 0. the intent
@@ -106,6 +114,17 @@ class Reading:
         for p in planned:
             p.followed.position = p.turn.end
             p.followed.more = p.turn.more or p.again
+
+    def _plans(self, streams: Sequence[Followed], final: Callable[[Followed], bool]) -> list[_Planned]:
+        """What each stream gives; of streams that may be the same file (a copy, being rotated) only the first."""
+        plans: list[_Planned] = []
+        for followed in streams:
+            plan = self._plan(followed, final(followed))
+            if plan and any(_alike(plan, other) for other in plans):
+                followed.verdict, followed.more = NEW, True  # the next turn will see what this one has committed
+            elif plan:
+                plans.append(plan)
+        return plans
 
     def _plan(self, followed: Followed, final: bool) -> _Planned | None:
         stream = followed.stream

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from soc.collect.counts import SCHEMA, Tally, connect
 from soc.event import TransportError, digest, rfc3339
@@ -33,12 +33,13 @@ TAIL_BYTES: Final = 256
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS files (
     fingerprint TEXT PRIMARY KEY, kind TEXT NOT NULL,          -- text, evtx or lost
-    head_size INTEGER NOT NULL, head TEXT NOT NULL,            -- digest of so many first bytes
+    head_size INTEGER NOT NULL, head BLOB NOT NULL,            -- its first bytes
     position INTEGER NOT NULL, number INTEGER NOT NULL,        -- bytes (EVTX: records) done; number of the last one
     tail BLOB NOT NULL, damages INTEGER NOT NULL,              -- before the position; damages told of at it
     records INTEGER NOT NULL, name TEXT NOT NULL, seen TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS files_by_head ON files (kind, head_size, head);
+CREATE INDEX IF NOT EXISTS files_by_head ON files (kind, head);
+CREATE INDEX IF NOT EXISTS files_by_size ON files (kind, head_size);
 CREATE TABLE IF NOT EXISTS intents (
     fingerprint TEXT PRIMARY KEY, position INTEGER NOT NULL, number INTEGER NOT NULL,  -- where the range ends
     damages INTEGER NOT NULL, flushed INTEGER NOT NULL, received TEXT NOT NULL,
@@ -63,18 +64,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How a stream begins: `text` up to HEAD_BYTES bytes, of EVTX its first record."""
+    """How a stream begins: of text up to HEAD_BYTES bytes; of EVTX a digest of its first record."""
 
     kind: str  # "text", "evtx", "lost"
     data: bytes
-
-    @property
-    def size(self) -> int:
-        """As stored: heads of other kinds than text are compared whole."""
-        return len(self.data) if self.kind == "text" else 0
-
-    def digest(self, size: int) -> str:
-        return digest(self.data[:size] if self.kind == "text" else self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +133,20 @@ class FileState:
     # ------------------------------------------------------------ finding
 
     def candidates(self, head: Head) -> list[Known]:
-        """Files that begin like this one, as far as they were long then; the longest head first, then the latest."""
+        """Files that begin like this one, as far as the shorter of the two goes."""
+        select = "SELECT fingerprint, position, number, tail, damages, records FROM files WHERE kind = ? AND "
+        data = head.data
         with _told("cannot read"):
+            rows: list[Any] = []
             sizes = self._db.execute(
-                "SELECT DISTINCT head_size FROM files WHERE kind = ? AND head_size <= ? ORDER BY head_size DESC",
-                (head.kind, head.size),
+                "SELECT DISTINCT head_size FROM files WHERE kind = ? AND head_size <= ?", (head.kind, len(data))
             ).fetchall()
-            found: list[Known] = []
             for (size,) in sizes:
-                rows = self._db.execute(
-                    "SELECT fingerprint, position, number, tail, damages, records FROM files"
-                    " WHERE kind = ? AND head_size = ? AND head = ? ORDER BY seen DESC, fingerprint",
-                    (head.kind, size, head.digest(size)),
-                )
-                found += [Known(fp, Position(at, number, tail, bad), n) for fp, at, number, tail, bad, n in rows]
-            return found
+                rows += self._db.execute(select + "head = ?", (head.kind, data[:size]))
+            if len(data) < HEAD_BYTES:
+                above = data + b"\xff" * (HEAD_BYTES + 1 - len(data))
+                rows += self._db.execute(select + "head > ? AND head < ?", (head.kind, data, above))
+            return [Known(fp, Position(at, number, tail, bad), n) for fp, at, number, tail, bad, n in rows]
 
     def known(self, fingerprint: str) -> Known | None:
         """The file as it is committed now."""
@@ -196,7 +188,7 @@ class FileState:
             for intent, head, name in intents:
                 self._db.execute(
                     "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, 0, 0, x'', 0, 0, ?, ?)",
-                    (intent.fingerprint, head.kind, head.size, head.digest(head.size), name, seen),
+                    (intent.fingerprint, head.kind, len(head.data), head.data, name, seen),
                 )
                 self._db.execute(
                     "INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -224,7 +216,7 @@ class FileState:
                     "UPDATE files SET head_size = ?, head = ?, position = ?, number = ?, tail = ?, damages = ?,"
                     " records = records + ?, name = ?, seen = ? WHERE fingerprint = ?",
                     (
-                        *(d.head.size, d.head.digest(d.head.size), p.at, p.number, p.tail, p.damages),
+                        *(len(d.head.data), d.head.data, p.at, p.number, p.tail, p.damages),
                         *(d.records, d.name, seen, d.fingerprint),
                     ),
                 )

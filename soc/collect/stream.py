@@ -245,7 +245,7 @@ class Lost:
     multiline = ""
 
     def __init__(self, name: str, code: str, detail: str, head: bytes) -> None:
-        self._head = Head("lost", name.rpartition("/")[2].encode() + b"\0" + head)
+        self._head = Head("lost", bytes.fromhex(digest(name.rpartition("/")[2], head)))
         self._code = code
         self._detail = detail
 
@@ -286,7 +286,8 @@ class EvtxStream:
     def head(self) -> Head:
         file = self._open()
         file.seek(0)
-        return Head("evtx", evtx_identity(file.read(HEAD)))
+        first = evtx_identity(file.read(HEAD))
+        return Head("evtx", bytes.fromhex(digest(first)) if first else b"")
 
     def matches(self, position: Position) -> str:
         return self._go_to(position)

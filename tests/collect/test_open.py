@@ -79,7 +79,7 @@ def test_utf_16_and_byte_order_marks_are_read_as_text(codec: str, tmp_path: Path
 
 @pytest.mark.parametrize("packing", ["gzip", "zstd", "bzip2", "xz"])
 def test_a_cut_stream_gives_what_comes_before_and_one_damage(packing: str, tmp_path: Path) -> None:
-    lines = [os.urandom(40).hex().encode() for _ in range(20_000)]
+    lines = [os.urandom(40).hex().encode() for _ in range(5_000)]
     whole = PACKED[packing](b"\n".join(lines))
     file = tmp_path / "cut"
     file.write_bytes(whole[: len(whole) * 2 // 3])
