@@ -46,7 +46,7 @@ def _plain(text: str, names: Names) -> dict[str, Any] | None:
         return None
     pairs = line.split()
     parts = "=".join(pairs).split("=")
-    if len(parts) != 2 * len(pairs):
+    if len(parts) != 2 * len(pairs) or len([p for p in pairs if "=" in p]) != len(pairs):
         return None  # a piece with no, or more than one, equals sign
     keys, values = parts[::2], parts[1::2]
     if _BLANK in line or _EQUALS in line:
