@@ -169,6 +169,7 @@ class Correlator:
         try:
             groups, self.dropped = correlate_state.decoded(snapshot, self._plans, self._changes, self._merges)
         except (ValueError, KeyError, TypeError, IndexError) as error:
+            self._changes.clear()
             raise ContentError("correlation snapshot", 0, f"cannot be read: {error}") from error
         self._groups.update(groups)
         for key, timeline in groups.items():

@@ -97,7 +97,8 @@ def _fill(window: Window, state: Mapping[str, Any], changes: list[Change]) -> No
         window.known[event_id] = item if plan.temporal else 0
         window.measure.insert(len(window.times) - 1)
     for rule, times in state["absent"]:
-        assert isinstance(window.measure, Presence)
+        if not isinstance(window.measure, Presence):
+            raise ValueError("absences of a correlation that knows none")
         window.measure.seen[rule].extend(times)
     window.newest, window.judged, window.next_cut = state["newest"], state["judged"], state["cut"]
     window.held.update(state["held"])

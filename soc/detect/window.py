@@ -20,7 +20,8 @@ from soc.event import digest
 EVIDENCE: Final = 50
 #: Events whose fields are kept until they are judged (conditions that wait for the lateness).
 _MAX_HELD: Final = 1_000
-_MIN_CUT: Final = 64
+#: A window is looked through for spent entries when it has doubled, and not before it has so many.
+_MIN_CUT: Final = 8
 _NO_ENTRY: Final[Sequence[Episode]] = ()
 
 
