@@ -34,9 +34,9 @@ from soc.detect.window import Change, Episode, Merge, Window
 from soc.event import ContentError, Detection
 
 LATENESS: Final = timedelta(minutes=5)
-#: Bounds of one Correlator. About 250 bytes an entry and 1.5 kB a group.
-MAX_GROUPS: Final = 100_000
-MAX_EVENTS: Final = 1_000_000
+#: Bounds of one Correlator, so of one partition. Measured: 200 to 500 bytes an entry, 1.5 to 2.6 kB a group.
+MAX_GROUPS: Final = 50_000
+MAX_EVENTS: Final = 300_000
 MAX_GROUP_EVENTS: Final = 10_000
 
 
