@@ -111,7 +111,7 @@ def from_ecs(record: Mapping[str, Any]) -> dict[str, Any]:
                 add(out, DATA + path.rpartition(".")[2].replace(" ", ""), value)
             else:
                 out[path] = value
-        elif not path.startswith(_ENVELOPE):
+        elif value is not None and not path.startswith(_ENVELOPE):
             out[path] = value
     event_id = out.pop("winlog.event_id", None)
     put_event_id(out, out.get("event.code") if event_id is None else event_id)

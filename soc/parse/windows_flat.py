@@ -226,7 +226,7 @@ def from_flat(record: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in record.items():
         path = table.get(name)
         if path is None:
-            if name == "EventType" and table is _NXLOG and value in _NXLOG_EVENT_TYPES:
+            if name == "EventType" and table is _NXLOG and str(value) in _NXLOG_EVENT_TYPES:
                 out["nxlog.EventType"] = value
             elif value.__class__ is dict or value.__class__ is list:
                 put_data(out, {name: value})
@@ -236,10 +236,11 @@ def from_flat(record: Mapping[str, Any]) -> dict[str, Any]:
                 out[DATA_NAMES[name]] = value
         elif path[:1] == "*":
             made.setdefault(path, value)
-        elif path and value is not None and value != "":
+        elif path:
             if value.__class__ is dict:  # PowerShell writes some values as objects of one Value
                 value = value.get("Value")
-            out[path] = value
+            if value is not None and value != "":
+                out[path] = value
     put_event_id(out, made.get(_ID))
     if table is _SNAKE and _CHANNEL not in made:
         made[_CHANNEL] = out.pop("winlog.source", None)

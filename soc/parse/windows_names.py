@@ -284,4 +284,4 @@ def _put_members(out: dict[str, Any], name: str, value: Mapping[str, Any], depth
             continue
         for attribute, text in attributes.items():
             if not attribute.startswith("xmlns"):
-                add(out, DATA_NAMES[f"{owner}_{attribute}"], text)
+                _put_tree(out, f"{owner}_{attribute}", text, depth + 1)

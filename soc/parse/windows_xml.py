@@ -33,10 +33,11 @@ from soc.parse.windows_names import (
 #: reference: a command line may hold them, and must not escape its rules that way.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _FORBIDDEN_REFERENCE: Final = re.compile(r"&#(?:x0*([0-9A-Fa-f]{1,4})|0*([0-9]{1,5}));")
-#: Where forbidden characters wait while expat reads: the first of these planes (two of private use, an empty one) of
-#: which the text holds no character.
+#: Where forbidden characters wait while expat reads: the first of these planes (two of private use, then the empty ones
+#: of Unicode) of which the text holds no character.
 _WAITING: Final = tuple(
-    (base, re.compile(f"[{chr(base)}-{chr(base + 0xFFFF)}]")) for base in (0xF0000, 0x100000, 0xD0000)
+    (base, re.compile(f"[{chr(base)}-{chr(base + 0xFFFF)}]"))
+    for base in (0xF0000, 0x100000, *range(0x40000, 0xE0000, 0x10000))
 )
 #: Text of an element that is more than the white space between tags.
 _CONTENT: Final = re.compile(r">[^<>]*[^<>\s][^<>]*<")
@@ -71,7 +72,7 @@ def _hide(text: str) -> tuple[str, int, re.Pattern[str]]:
     """The text with its forbidden characters put `base` higher, and how to find them again."""
     free = next((plane for plane in _WAITING if not plane[1].search(text)), None)
     if free is None:
-        raise RecordError("bad_format", "XML: forbidden characters beside every private plane")
+        raise RecordError("bad_format", "XML: forbidden characters beside every free plane")
     base, waiting = free
 
     def reference(found: re.Match[str]) -> str:

@@ -537,6 +537,30 @@ def test_any_values_in_the_tree_are_decoded_or_refused_with_bad_format(
         assert not any(isinstance(value, dict) for value in fields.values())
 
 
+OTHER_SHAPES = [
+    winlogbeat()["winlog"] | {"user_data": {}, "level": 4},
+    nxlog(),
+    fluent_bit(),
+    snake(),
+    osquery()["columns"],
+]
+
+
+@given(st.data())
+def test_any_values_in_the_flat_shapes_are_decoded_or_refused_with_bad_format(data: st.DataObject) -> None:
+    shape = dict(data.draw(st.sampled_from(OTHER_SHAPES)))
+    names = st.sampled_from([*shape, "EventData", "UserData", "EventReceivedTime", "@timestamp", "Properties"])
+    shape |= data.draw(st.dictionaries(names, JSON, max_size=3))
+    whole: Any = {"winlog": shape, "log": {"level": "error"}} if "api" in shape else shape
+    try:
+        fields = decode(record(whole))
+    except RecordError as error:
+        assert error.code == "bad_format"
+    else:
+        assert isinstance(fields["winlog.event_id"], int)
+        assert not any(isinstance(value, dict) and value for value in fields.values())
+
+
 @given(st.dictionaries(st.text(min_size=1), st.text(), max_size=5))
 def test_every_named_item_keeps_its_exact_value(items: dict[str, str]) -> None:
     shape = evtx()
