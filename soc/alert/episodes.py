@@ -49,8 +49,14 @@ class Episode:
         return near and max(last, self.last) - min(first, self.first) <= MAX_LENGTH
 
     def add(self, detection: Detection, first: datetime, last: datetime) -> bool:
-        """False if it knew all of this already."""
+        """False if it knew all of this already.
+
+        A correlation that turned out to be the continuation of another one is withdrawn: it comes with count 0.
+        """
         known = self.parts.get(detection.id)
+        if known is not None and detection.count == 0:
+            self.parts[detection.id] = 0
+            return known > 0
         if known is not None and known >= detection.count:
             return False
         self.parts[detection.id] = detection.count
@@ -90,6 +96,10 @@ class Episodes:
         for detection, unit, entity in detections:
             assert detection.timestamp is not None, "a detection on the bus has its event time"
             key: Key = (detection.rule_id, unit, tuple(sorted(entity.items())))
+            if detection.count == 0:
+                if (holder := self._holder(detection, key)) is None:
+                    continue
+                key = holder
             first = detection.first or detection.timestamp
             last = detection.last or detection.timestamp
             episode, began = self._episode(key, detection, first, last)
@@ -99,6 +109,11 @@ class Episodes:
             kept = before.detection if before and before.began else detection
             changed[episode.alert_id] = Change(episode, kept, began or bool(before and before.began))
         return list(changed.values())
+
+    def _holder(self, withdrawn: Detection, key: Key) -> Key | None:
+        """Key of the episode that counts a withdrawn correlation: of the same group, maybe in another unit. Rare."""
+        same = (k for k in self._open if k[0] == key[0] and k[2] == key[2])
+        return next((k for k in same if any(withdrawn.id in e.parts for e in self._open[k])), None)
 
     def _episode(self, key: Key, detection: Detection, first: datetime, last: datetime) -> tuple[Episode, bool]:
         episodes = self._open.pop(key, [])

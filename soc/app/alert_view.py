@@ -102,8 +102,9 @@ def _judgement(doc: Mapping[str, Any], lang: str) -> Iterator[tuple[str, str]]:
     yield "Điểm rủi ro", f"{doc.get('event.risk_score')} ({parts})"
     count = doc.get("soc.evidence.count", 0)
     ids = doc.get("soc.evidence.ids", [])
-    yield "Bằng chứng", (f"{count} sự kiện: " if vi else f"{count} events: ") + ", ".join(ids[:3]) + (
-        " …" if len(ids) > 3 else ""
+    yield (
+        "Bằng chứng",
+        (f"{count} sự kiện: " if vi else f"{count} events: ") + ", ".join(ids[:3]) + (" …" if len(ids) > 3 else ""),
     )
     if (fires := doc.get("soc.history.unit_fires_30d")) is not None:
         everywhere = doc.get("soc.history.rule_fires_30d")

@@ -59,6 +59,7 @@ class AlertWorker:
     url: str = ""
     partitions: dict[int, Partition] = field(default_factory=dict)
     _saved: datetime | None = None
+    _torn: bool = False  # a turn has begun and not ended: what is in memory is ahead of what is durable
 
     def run(
         self,
@@ -66,6 +67,7 @@ class AlertWorker:
         *,
         member: str = "",
         max_records: int = 2000,
+        poll_s: float = 0.5,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """Works until `stop` is set, then snapshots and leaves."""
@@ -81,7 +83,9 @@ class AlertWorker:
             while not stop.is_set():
                 beat()
                 try:
-                    deliveries = patiently(lambda: subscription.poll(max_records, 0.5), "reading soc.detections", stop)
+                    deliveries = patiently(
+                        lambda: subscription.poll(max_records, poll_s), "reading soc.detections", stop
+                    )
                     if fresh:  # what was polled before the state was there is read again from where the state stands
                         for number in fresh:
                             patiently(lambda n=number: self._take_over(n), "loading state", stop)  # type: ignore[misc]
@@ -101,6 +105,7 @@ class AlertWorker:
 
     def turn(self, deliveries: Sequence[Delivery], stop: threading.Event) -> list[Change]:
         """One batch: correlate, publish, alert, flush. The state is advanced in memory; `_save` makes it durable."""
+        self._torn = True
         found: list[Detection] = []
         alerting: dict[int, list[Detection]] = {}
         for delivery in deliveries:
@@ -109,7 +114,9 @@ class AlertWorker:
             try:
                 detection = from_delivery(delivery)
             except RecordError as error:
-                log.error("skipped one record of soc.detections at %s/%s: %s", delivery.partition, delivery.offset, error)
+                log.error(
+                    "skipped one record of soc.detections at %s/%s: %s", delivery.partition, delivery.offset, error
+                )
                 continue
             if detection.feeds:
                 found += part.correlator.add(detection)
@@ -124,6 +131,7 @@ class AlertWorker:
         self._write(changes, stop)  # 2. write alerts
         if messages:
             patiently(self.bus.flush, "flushing correlations", stop)  # 3. flush
+        self._torn = False
         return changes
 
     # ------------------------------------------------------------ alerts
@@ -215,7 +223,7 @@ class AlertWorker:
     def _partition(self, number: int) -> Partition:
         if (part := self.partitions.get(number)) is None:
             correlator = Correlator(
-                self.content.rules.correlations, lateness=self.content.lateness, fields=self.content.rules.event_fields
+                self.content.rules.correlations, lateness=self.content.lateness, fields=self.content.rules.names
             )
             part = self.partitions[number] = Partition(correlator, Episodes(self._quiet))
         return part
@@ -240,12 +248,13 @@ class AlertWorker:
     def _give_up(self, lost: Partitions) -> None:
         for number in lost:
             if number in self.partitions:
-                self._save_one(number)
+                if not self._torn:
+                    self._save_one(number)
                 del self.partitions[number]
 
     def _save(self, stop: threading.Event, every: timedelta) -> None:
         now = self.now()
-        if self._saved is not None and now - self._saved < every:
+        if self._torn or (self._saved is not None and now - self._saved < every):
             return
         for number in list(self.partitions):
             patiently(lambda n=number: self._save_one(n), "saving state", stop)  # type: ignore[misc]

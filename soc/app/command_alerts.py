@@ -73,7 +73,9 @@ def list_alerts(
     status: Annotated[str | None, typer.Option(help=f"One of {', '.join(STATUSES)}.")] = None,
     level: Annotated[str | None, typer.Option(help=f"This level and above: {', '.join(LEVELS)}.")] = None,
     since: SinceOption = None,
-    query: Annotated[str | None, typer.Option("--query", "-q", help="More conditions, as in `soc events search`.")] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", "-q", help="More conditions, as in `soc events search`.")
+    ] = None,
     mode: Annotated[str, typer.Option(help="live, or shadow for rules on trial.")] = "live",
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
     json_: JsonOption = False,
@@ -139,7 +141,9 @@ def _row(doc: Mapping[str, Any], lang: str) -> tuple[str, ...]:
 
 
 @commands.command("show")
-def show_alert(alert_id: AlertId, config: ConfigOption = None, json_: JsonOption = False, lang: LangOption = None) -> None:
+def show_alert(
+    alert_id: AlertId, config: ConfigOption = None, json_: JsonOption = False, lang: LangOption = None
+) -> None:
     """One alert in full: what happened, why it fired, whose machine it is, what to do."""
     settled = settings(config)
     alert = open_store(settled).alert(alert_id)
@@ -183,7 +187,9 @@ def assign(
 
 
 @commands.command("note")
-def note(alert_id: AlertId, text: str, user: UserOption, config: ConfigOption = None, json_: JsonOption = False) -> None:
+def note(
+    alert_id: AlertId, text: str, user: UserOption, config: ConfigOption = None, json_: JsonOption = False
+) -> None:
     """Write into the alert's history."""
     _done(_triage(config, user)[1].note(alert_id, text), json_)
 

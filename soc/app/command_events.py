@@ -65,7 +65,9 @@ def search(
     output.say(f"{len(page.hits)} of {page.total}")
 
 
-def ledger(config: ConfigOption = None, since: SinceOption = None, json_: JsonOption = False, lang: LangOption = None) -> None:
+def ledger(
+    config: ConfigOption = None, since: SinceOption = None, json_: JsonOption = False, lang: LangOption = None
+) -> None:
     """Sổ đối chiếu: every record's fate by unit, source and hour of receipt. Exit 1 on a deficit."""
     settled = settings(config)
     rows = balance(open_store(settled), settled.data_dir, output.moment(since, datetime.now(UTC)))
@@ -83,7 +85,18 @@ def ledger(config: ConfigOption = None, since: SinceOption = None, json_: JsonOp
         output.table(
             ("đơn vị", "nguồn", "giờ", ">nhận", ">lưu", ">lọc", ">loại", ">muộn", ">bỏ", ">thiếu")
             if vi
-            else ("unit", "source", "hour", ">received", ">stored", ">filtered", ">rejected", ">late", ">shed", ">deficit"),
+            else (
+                "unit",
+                "source",
+                "hour",
+                ">received",
+                ">stored",
+                ">filtered",
+                ">rejected",
+                ">late",
+                ">shed",
+                ">deficit",
+            ),
             [
                 (r.unit, r.source, words.moment(r.hour)[:16])
                 + tuple(str(n) for n in (r.received, r.stored, r.filtered, r.rejected, r.late, r.shed, r.deficit))

@@ -89,9 +89,7 @@ def _rules(paths: list[Path], pipelines: list[Path]) -> RuleSet:
     return loaded
 
 
-def _figures(
-    total: engine.Found, matches: int, loaded: RuleSet, load_s: float, wall_s: float
-) -> dict[str, Any]:
+def _figures(total: engine.Found, matches: int, loaded: RuleSet, load_s: float, wall_s: float) -> dict[str, Any]:
     return {
         "schema": output.SCHEMA,
         "events": total.events,

@@ -15,7 +15,9 @@ from soc.app.options import ConfigOption, JsonOption, settings
 
 commands = typer.Typer(name="rules", help="Luật phát hiện: kiểm tra, thử. · Detection rules: lint, test.")
 
-PathsArgument = Annotated[list[Path] | None, typer.Argument(help="Rule folders or files. [default: the configured packs]")]
+PathsArgument = Annotated[
+    list[Path] | None, typer.Argument(help="Rule folders or files. [default: the configured packs]")
+]
 
 
 def register(app: typer.Typer) -> None:

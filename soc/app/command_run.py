@@ -65,14 +65,18 @@ def run_collect(config: ConfigOption = None) -> None:
 
 
 @run_commands.command("detect")
-def run_detect(config: ConfigOption = None, number: Annotated[int, typer.Option(help="Which of the workers.")] = 0) -> None:
+def run_detect(
+    config: ConfigOption = None, number: Annotated[int, typer.Option(help="Which of the workers.")] = 0
+) -> None:
     """soc.raw → events in the store, detections on soc.detections."""
     configure(f"detect-{number}")
     roles.detect(settings(config), stopping(), number)
 
 
 @run_commands.command("alert")
-def run_alert(config: ConfigOption = None, number: Annotated[int, typer.Option(help="Which of the workers.")] = 0) -> None:
+def run_alert(
+    config: ConfigOption = None, number: Annotated[int, typer.Option(help="Which of the workers.")] = 0
+) -> None:
     """soc.detections → correlations and alerts."""
     configure(f"alert-{number}")
     roles.alert(settings(config), stopping(), number)

@@ -19,7 +19,7 @@ from soc.event import ContentError, ContentErrors
 
 
 def _duration(value: object) -> object:
-    return duration(value) if isinstance(value, str) else value
+    return duration(value) if isinstance(value, str) and not value.startswith("P") else value  # P…: ISO 8601, as dumped
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]

@@ -13,7 +13,7 @@ from soc.detect.correlate import Correlator
 from soc.enrich import Enricher
 from soc.event import ContentError, ContentErrors
 from soc.normalize import Sources, load_sources
-from soc.org import Org, load_org
+from soc.org import Org, load_org, load_units
 
 log = logging.getLogger("soc")
 
@@ -22,9 +22,11 @@ def load_content(config: Config) -> Content:
     """Raises ContentErrors with everything that is wrong in sources, units and policy; a bad rule is logged and left out."""
     errors: list[ContentError] = []
     sources = collected(lambda: load_sources(existing(config.sources, "sources")), errors)
-    org = collected(lambda: load_org(config.org) if config.org else Org.empty(), errors)
+    org = collected(lambda: load_org(config.org) if config.org else Org(load_units()), errors)
     policy = collected(lambda: Policy.load(existing(config.rules, "rules")), errors)
-    rules = collected(lambda: load_rules(existing(config.rules, "rules"), pipeline_files(config.sigma_pipelines)), errors)
+    rules = collected(
+        lambda: load_rules(existing(config.rules, "rules"), pipeline_files(config.sigma_pipelines)), errors
+    )
     if errors or sources is None or org is None or policy is None or rules is None:
         raise ContentErrors(errors)
     for refused in rules.refused:
@@ -34,7 +36,7 @@ def load_content(config: Config) -> Content:
         Enricher(org),
         rules,
         policy,
-        Correlator(rules.correlations, lateness=config.detect.lateness, fields=rules.event_fields),
+        Correlator(rules.correlations, lateness=config.detect.lateness, fields=rules.names),
         config.detect.lateness,
     )
 

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from soc.alert.entity import entity, named_entity
 from soc.alert.policy import Policy
@@ -25,6 +24,7 @@ from soc.detect.wire import completed, to_message
 from soc.enrich import Enricher
 from soc.event import Batch, Detection, Event, RecordError, Rejected
 from soc.normalize import Sources
+from soc.store.base import Store
 
 log = logging.getLogger("soc.detect")
 
@@ -45,12 +45,13 @@ class Content:
 
 def detect(
     bus: Bus,
-    store: Any,
+    store: Store,
     content: Content,
     stop: threading.Event,
     *,
     member: str = "",
     max_records: int = 2000,
+    poll_s: float = 0.5,
     beat: Callable[[], None] = lambda: None,
 ) -> None:
     """Works until `stop` is set. `beat` is called once a turn, for whoever watches that the loop lives."""
@@ -60,7 +61,7 @@ def detect(
         while not stop.is_set():
             beat()
             try:
-                deliveries = patiently(lambda: subscription.poll(max_records, 0.5), "reading soc.raw", stop)
+                deliveries = patiently(lambda: subscription.poll(max_records, poll_s), "reading soc.raw", stop)
                 turn(bus, store, content, deliveries, stop)
                 if deliveries:
                     patiently(subscription.commit, "committing soc.raw", stop)  # 4. commit what was read
@@ -75,7 +76,7 @@ def detect(
         subscription.close()
 
 
-def turn(bus: Bus, store: Any, content: Content, deliveries: Sequence[Delivery], stop: threading.Event) -> Batch:
+def turn(bus: Bus, store: Store, content: Content, deliveries: Sequence[Delivery], stop: threading.Event) -> Batch:
     """Everything between reading and committing one batch."""
     if not deliveries:
         return Batch()
@@ -134,7 +135,7 @@ def mark_late(events: Sequence[Event], lateness: timedelta) -> None:
             event.fields["soc.late"] = True
 
 
-def store_batch(store: Any, batch: Batch) -> None:
+def store_batch(store: Store, batch: Batch) -> None:
     """Write the batch; a document that the store will never take is set aside with its reason."""
     written = store.write(batch.events, batch.rejected, batch.filtered)
     if written.refused:
@@ -147,7 +148,7 @@ def store_batch(store: Any, batch: Batch) -> None:
         store.write((), refused)
 
 
-def keep_refused(store: Any, deliveries: Sequence[Delivery], stop: threading.Event) -> None:
+def keep_refused(store: Store, deliveries: Sequence[Delivery], stop: threading.Event) -> None:
     """Records that a collector set aside, kept where `soc rejected` finds them."""
     items = [rejected_from_delivery(delivery) for delivery in deliveries]
     patiently(lambda: store.write((), items), "storing rejected records", stop)
@@ -172,7 +173,9 @@ def copies(made: Detection, content: Content) -> list[Message]:
     if made.rule_id not in content.rules.silent and may_alert(content, made.rule_id, made.level):
         rule = content.rules.rules.get(made.rule_id)
         about = entity(made, named_entity(rule.custom if rule else {}))
-        key = "\0".join([made.rule_id, str(made.fields.get("soc.unit.uid", "")), *about.values()]).encode()
+        # an episode's growth and end must meet its beginning, whatever unit its newest event is of
+        unit = "" if made.kind == "correlation" else str(made.fields.get("soc.unit.uid", ""))
+        key = "\0".join([made.rule_id, unit, *about.values()]).encode()
         messages.append(to_message(made, key))
     return messages
 

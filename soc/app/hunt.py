@@ -172,14 +172,14 @@ def _line(event: Event, facts: Mapping[str, str], detection: Detection) -> dict[
 def _correlated(plan: Hunt, feeding: list[Detection]) -> Iterator[dict[str, Any]]:
     """What correlations found over all files, chains included, one line per episode."""
     rules = plan.rules
-    correlator = Correlator(rules.correlations, lateness=_LATENESS, fields=rules.event_fields)
+    correlator = Correlator(rules.correlations, lateness=_LATENESS, fields=rules.names)
     places = {d.event_id: d.evidence[0] for d in feeding}
     floor = datetime.min.replace(tzinfo=UTC)
     found = [replace(d, evidence=()) for d in sorted(feeding, key=lambda d: d.timestamp or floor)]
     episodes: dict[str, Detection] = {}
     while found:
         copies = [replace(d, feeds=c) for d in found for c in rules.feeds.get(d.rule_id, ())]
-        found = [out for copy in copies for out in correlator.add(copy)] + correlator.drain()
+        found = [out for copy in copies for out in correlator.add(copy)] + correlator.drain() + correlator.close()
         episodes |= {d.id: d for d in found}
     least = rank(plan.min_level)
     for d in episodes.values():

@@ -46,6 +46,7 @@ class Supervisor:
 
     data_dir: Path
     roles: list[Role] = field(default_factory=list)
+    ended: bool = False
 
     def run(self, stop: threading.Event) -> int:
         """Until `stop` is set or a role cannot run at all; the exit code."""
@@ -57,6 +58,7 @@ class Supervisor:
                 stop.wait(0.2)
         finally:
             self._stop_all()
+            self.ended = True
         return code
 
     def _turn(self) -> int:

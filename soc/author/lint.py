@@ -128,4 +128,6 @@ def _twins(rules: RuleSet) -> Iterator[Finding]:
     for rule in rules.rules.values():
         first = seen.setdefault(logic(rule), rule)
         if first is not rule:
-            yield Finding(str(rule.path), rule.line, "R030", f"same log source and detection as {first.path} ({first.id})")
+            yield Finding(
+                str(rule.path), rule.line, "R030", f"same log source and detection as {first.path} ({first.id})"
+            )

@@ -91,7 +91,11 @@ def _from_raw(case: Case, source: Any, sources: Sources) -> Iterator[Event | str
         for number, text in enumerate(case.raw):
             line = rendered(text, at, source.time_formats, source.time_zone, turn + 1).encode()
             record = RawRecord(
-                id=record_id(START, case.name, turn, number), data=line, received=at, source=case.source, stream=case.name
+                id=record_id(START, case.name, turn, number),
+                data=line,
+                received=at,
+                source=case.source,
+                stream=case.name,
             )
             try:
                 yield from sources.events(record)
@@ -110,7 +114,7 @@ def _from_fields(case: Case, source: Any) -> Iterator[Event]:
 
 def _alerts(case: Case, events: list[Event], rules: RuleSet) -> Iterator[tuple[Episode, Detection]]:
     """The rule's alerts as the workers would make them: match, correlate (chains too), suppress by episode."""
-    correlator = Correlator(rules.correlations, lateness=_LATENESS, fields=rules.event_fields)
+    correlator = Correlator(rules.correlations, lateness=_LATENESS, fields=rules.names)
     found: list[Detection] = []
     matches = rules.match([e.fields for e in events], [e.logsources for e in events])
     for event, detections in zip(events, matches, strict=True):
@@ -124,7 +128,7 @@ def _alerts(case: Case, events: list[Event], rules: RuleSet) -> Iterator[tuple[E
         about = [(d, "", entity(d, named)) for d in own]
         latest |= {c.episode.alert_id: (c.episode, c.detection) for c in episodes.add(about)}
         fed = [replace(d, feeds=c) for d in found for c in rules.feeds.get(d.rule_id, ())]
-        found = [out for d in fed for out in correlator.add(d)] + correlator.drain()
+        found = [out for d in fed for out in correlator.add(d)] + correlator.drain() + correlator.close()
     yield from latest.values()
 
 

@@ -85,6 +85,14 @@ def test_a_correlation_that_grows_replaces_its_own_count() -> None:
     ]
 
 
+def test_a_correlation_that_continues_another_is_not_counted_twice() -> None:
+    made = episodes()
+    early, late = replace(hit(1), kind="correlation", count=5), replace(hit(2), kind="correlation", count=6)
+    made.add([(early, "u", {}), (late, "u", {})])
+    made.add([(replace(late, count=0), "u", {}), (replace(early, count=11), "u", {})])
+    assert facts(made)[0][1] == 11
+
+
 def test_a_storm_is_counted_exactly_in_bounded_memory() -> None:
     made = episodes()
     for start in range(0, 20_000, 1000):

@@ -1,0 +1,111 @@
+"""One role in this process, from its configuration until the stop: what `soc run <role>` does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from soc.app import alerting, detecting
+from soc.app.backends import open_bus, open_store
+from soc.app.config import Config
+from soc.app.content import load_content
+from soc.app.locks import RoleLock
+from soc.app.supervisor import Beat
+from soc.bus.base import TOPICS, Bus
+from soc.event import TransportError
+from soc.store.base import Store
+from soc.watch.ledger import balance
+
+log = logging.getLogger("soc.roles")
+
+_WATCH_EVERY_S: Final = 60.0
+#: A row of the ledger is judged once its hour is over for this long: until then records are on their way.
+_SETTLED: Final = timedelta(minutes=10)
+
+
+@contextmanager
+def member(config: Config, name: str, stop: threading.Event) -> Iterator[tuple[Bus, Store, Beat]]:
+    """Bus, store and heartbeat of a role that nobody else runs on this data directory."""
+    lock = RoleLock(config.data_dir, name)
+    bus, store = open_bus(config), open_store(config)
+    try:
+        log.info("started")
+        yield bus, store, Beat(config.data_dir, name, stop)
+        log.info("stopped")
+    finally:
+        bus.close()
+        store.close()
+        lock.close()
+
+
+def detect(config: Config, stop: threading.Event, number: int = 0) -> None:
+    name = f"detect-{number}"
+    content = load_content(config)
+    with member(config, name, stop) as (bus, store, beat):
+        detecting.detect(bus, store, content, stop, member=name, max_records=config.detect.batch, beat=beat)
+
+
+def alert(config: Config, stop: threading.Event, number: int = 0) -> None:
+    name = f"alert-{number}"
+    content = load_content(config)
+    with member(config, name, stop) as (bus, store, beat):
+        worker = alerting.AlertWorker(
+            bus, store, content, lambda: datetime.now(UTC), lang=config.lang, url=config.console_url
+        )
+        worker.run(stop, member=name, max_records=config.detect.batch, beat=beat)
+
+
+def watch(config: Config, stop: threading.Event) -> None:
+    """Each minute: events and bus records past their retention are deleted, a deficit of the ledger is told."""
+    told: set[object] = set()
+    with member(config, "watch", stop) as (bus, store, beat):
+        next_turn = 0.0
+        while not stop.wait(1.0):
+            beat()
+            next_turn -= 1.0
+            if next_turn > 0:
+                continue
+            next_turn = _WATCH_EVERY_S
+            try:
+                _tidy(config, bus, store)
+                _judge(config, store, told)
+            except TransportError as broken:
+                log.warning("%s; trying again in a minute", broken)
+
+
+def _tidy(config: Config, bus: Bus, store: Store) -> None:
+    now = datetime.now(UTC)
+    oldest = (now - timedelta(days=config.store.retention_days)).date()
+    if deleted := store.expire(oldest):
+        log.info("retention of %s days: deleted %s", config.store.retention_days, deleted)
+    for topic in TOPICS:
+        bus.expire(topic, now - config.bus.retention)
+
+
+def _judge(config: Config, store: Store, told: set[object]) -> None:
+    now = datetime.now(UTC)
+    for row in balance(store, config.data_dir, now - timedelta(days=1)):
+        settled = row.hour + timedelta(hours=1) + _SETTLED < now
+        if row.deficit and settled and row not in told:
+            told.add(row)
+            log.error(
+                "ledger: %s records of %s (%s) are missing in the hour of %s",
+                row.deficit,
+                row.source,
+                row.unit,
+                row.hour,
+            )
+
+
+def collect(config: Config, stop: threading.Event) -> None:
+    from soc.app.collecting import run
+
+    lock = RoleLock(config.data_dir, "collect")
+    try:
+        run(config, stop, Beat(config.data_dir, "collect", stop))
+    finally:
+        lock.close()
