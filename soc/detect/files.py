@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,7 @@ from soc.event import ContentError
 _SUFFIXES: Final = (".yml", ".yaml")
 #: No rule comes near: the longest of SigmaHQ has 190 kB.
 _MAX_BYTES: Final = 8_000_000
+_DAMAGE: Final = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 
 
 def is_rule_file(path: Path) -> bool:
@@ -41,7 +44,7 @@ def rule_files(given: Path, errors: list[ContentError]) -> Iterator[tuple[Path, 
             yield from _tar(given, errors)
         else:
             yield from _file(given, errors)
-    except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except (OSError, *_DAMAGE) as error:
         errors.append(ContentError(given, 0, f"cannot be read: {error}"))
 
 
@@ -67,7 +70,7 @@ def _zip(archive: Path, errors: list[ContentError]) -> Iterator[tuple[Path, byte
                 continue
             try:
                 yield archive / member, opened.read(info)
-            except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unknown compression
+            except (RuntimeError, NotImplementedError, *_DAMAGE) as error:  # encrypted, of an unknown compression, …
                 errors.append(ContentError(archive / member, 0, f"cannot be read: {error}"))
 
 

@@ -233,7 +233,7 @@ def _decoded(value: _Bytes) -> Parts:
     """Encoded ASCII as text, zero bytes and all."""
     if not value.ascii:
         raise ValueError(
-            "an encoding must be followed by base64 or base64offset (but for ASCII, as text of zero bytes)"
+            "an encoding of other than ASCII text must be followed by base64 or base64offset"
         )
     return (value.data.decode("ascii"),) if value.data else ()
 

@@ -30,6 +30,9 @@ _MONTHS: Final = {
 }
 #: Below this an epoch number is in seconds; each thousandfold above it in ms, µs, ns (1e11 s is the year 5138).
 _SECONDS_END: Final = 1e11
+#: Smaller numbers (before 1973) are no dates but counts.
+_SECONDS_BEGIN: Final = 1e8
+_NANOSECONDS_END: Final = 1e20
 
 PARTS: Final = ("minute", "hour", "day", "week", "month", "year")
 
@@ -64,14 +67,12 @@ def part(value: Scalar, name: str) -> int | None:
 
 
 def _of_epoch(value: float, name: str) -> int | None:
-    if value != value or abs(value) > 1e21:
+    """Seconds, milliseconds, microseconds or nanoseconds, told apart by their size."""
+    if not _SECONDS_BEGIN <= value < _NANOSECONDS_END:  # NaN, too
         return None
-    while abs(value) >= _SECONDS_END:
+    while value >= _SECONDS_END:
         value /= 1000
-    try:
-        return _of_moment(datetime.fromtimestamp(value, UTC), name)
-    except (ValueError, OverflowError, OSError):
-        return None
+    return _of_moment(datetime.fromtimestamp(value, UTC), name)
 
 
 def _of_moment(moment: datetime, name: str) -> int:

@@ -11,6 +11,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
@@ -331,10 +332,21 @@ def in_network(network: str, text: str) -> bool:
     return (mapped or address) in ipaddress.ip_network(network)
 
 
+def written(value: Any) -> str:
+    """A date as text; an epoch number in s, ms, µs or ns from 1973 on as the UTC date that it is."""
+    if isinstance(value, str):
+        return value
+    for scale in (1, 1e3, 1e6, 1e9):
+        if 1e8 <= value / scale < 1e11:
+            return datetime.fromtimestamp(value / scale, UTC).isoformat()
+    return ""
+
+
 def compared(operator: str, part: str | None, wanted: float, actual: Any) -> bool:
     value = number(actual)
     if part:
-        found = re.match(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)", actual) if isinstance(actual, str) else None
+        actual = canonical(actual) if isinstance(actual, bool) else written(actual)
+        found = re.match(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)", actual)
         if not found:
             return False
         value = int(found[["", "year", "month", "day", "hour", "minute"].index(part)])
