@@ -115,7 +115,7 @@ class Groups:
                 if token not in quotas:
                     return Share(False, frozenset(), frozenset())
                 held = [p for p, holder in holders.items() if holder == token]
-                free = [p for p, holder in holders.items() if holder != token]
+                free = [p for p, holder in holders.items() if not holder]
                 taken = free[: max(0, quotas[token] - len(held))]
                 self._connection.executemany(
                     "UPDATE cursor SET holder = ? WHERE topic = ? AND grp = ? AND partition = ?",
