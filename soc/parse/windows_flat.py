@@ -1,7 +1,6 @@
 """Windows event as one flat JSON object (NXLog, Fluent Bit, Vector, osquery, PowerShell, …) → canonical `winlog.*`.
 
-System's fields and the event data stand side by side there; a table per writer says which is which, the rest is event
-data. Where each table comes from stands above it.
+System's fields and the event data stand side by side there; a table per writer (windows_tables) says which is which.
 """
 
 from __future__ import annotations
@@ -28,172 +27,20 @@ from soc.parse.windows_names import (
     put_user_data,
 )
 from soc.parse.windows_strings import NAMES
-
-#: Canonical targets that are not copied but made: the value goes through a function below.
-_ID, _CHANNEL, _KEYWORDS, _GUID, _TIME = "*id", "*channel", "*keywords", "*guid", "*time"
-_DATA, _USER_DATA, _STRINGS, _DROP = "*data", "*user_data", "*strings", ""
-
-#: NXLog im_msvistalog, https://docs.nxlog.co/refman/current/im/msvistalog.html#fields; members that Logstash adds; the
-#: converted recordings of OTRF's Security-Datasets (TimeCreated, Level as text) use the same names.
-_NXLOG: Final[Mapping[str, str]] = {
-    "EventID": _ID,
-    "EventId": _ID,
-    "Channel": _CHANNEL,
-    "SourceName": "winlog.provider_name",
-    "ProviderName": "winlog.provider_name",
-    "Provider_Name": "winlog.provider_name",
-    "ProviderGuid": _GUID,
-    "Hostname": "winlog.computer_name",
-    "Computer": "winlog.computer_name",
-    "ComputerName": "winlog.computer_name",
-    "EventTime": "nxlog.EventTime",
-    "TimeCreated": _TIME,
-    "EventReceivedTime": "nxlog.EventReceivedTime",
-    "@timestamp": "@timestamp",
-    "@version": _DROP,
-    "Keywords": _KEYWORDS,
-    "RecordNumber": "winlog.record_id",
-    "EventRecordID": "winlog.record_id",
-    "Version": "winlog.version",
-    "Level": "winlog.level",
-    "LevelValue": "winlog.level",
-    "Task": "winlog.task",
-    "OpcodeValue": "winlog.opcode",
-    "Opcode": "winlog.opcode_name",
-    "Category": "winlog.task_name",
-    "ExecutionProcessID": "winlog.process.pid",
-    "ExecutionThreadID": "winlog.process.thread.id",
-    "ThreadID": "winlog.process.thread.id",
-    "UserID": "winlog.user.identifier",
-    "AccountName": "winlog.user.name",
-    "Domain": "winlog.user.domain",
-    "AccountType": "winlog.user.type",
-    "ActivityID": "winlog.activity_id",
-    "RelatedActivityID": "winlog.related_activity_id",
-    "Message": "message",
-    "EventData": _DATA,
-    "UserData": _USER_DATA,
-    "Severity": "nxlog.Severity",
-    "SeverityValue": "nxlog.SeverityValue",
-    "SourceModuleName": "nxlog.SourceModuleName",
-    "SourceModuleType": "nxlog.SourceModuleType",
-    "ERROR_EVT_UNRESOLVED": "nxlog.ERROR_EVT_UNRESOLVED",
-    "host": "logstash.host",
-    "port": "logstash.port",
-    "tags": "tags",
-    "type": "logstash.type",
-}
-#: Values of NXLog's own EventType; any other value under that name is the event's (Sysmon 12-14, 17, 18).
-_NXLOG_EVENT_TYPES: Final = frozenset(
-    {"CRITICAL", "ERROR", "WARNING", "INFO", "VERBOSE", "AUDIT_SUCCESS", "AUDIT_FAILURE"}
+from soc.parse.windows_tables import (
+    CHANNEL,
+    DATA_SECTION,
+    GUID,
+    ID,
+    KEYWORDS,
+    NXLOG,
+    NXLOG_EVENT_TYPES,
+    SNAKE,
+    STRINGS,
+    TIME,
+    USER_SECTION,
+    table_for,
 )
-
-#: Fluent Bit winevtlog, https://docs.fluentbit.io/manual/data-pipeline/inputs/windows-event-log-winevtlog, and winlog;
-#: StringInserts are the event data without their names.
-_FLUENT_BIT: Final[Mapping[str, str]] = {
-    "ProviderName": "winlog.provider_name",
-    "SourceName": "winlog.provider_name",
-    "ProviderGuid": _GUID,
-    "Qualifiers": "winlog.qualifiers",
-    "EventID": _ID,
-    "Version": "winlog.version",
-    "Level": "winlog.level",
-    "Task": "winlog.task",
-    "Opcode": "winlog.opcode",
-    "Keywords": _KEYWORDS,
-    "TimeCreated": _TIME,
-    "TimeGenerated": _TIME,
-    "TimeWritten": _DROP,
-    "EventRecordID": "winlog.record_id",
-    "RecordNumber": "winlog.record_id",
-    "ActivityID": "winlog.activity_id",
-    "RelatedActivityID": "winlog.related_activity_id",
-    "ProcessID": "winlog.process.pid",
-    "ThreadID": "winlog.process.thread.id",
-    "Channel": _CHANNEL,
-    "Computer": "winlog.computer_name",
-    "ComputerName": "winlog.computer_name",
-    "UserID": "winlog.user.identifier",
-    "Sid": "winlog.user.name",
-    "Message": "message",
-    "StringInserts": _STRINGS,
-    "date": _DROP,
-}
-
-#: System.Diagnostics.Eventing.Reader.EventLogRecord as `Get-WinEvent | ConvertTo-Json` writes it,
-#: https://learn.microsoft.com/dotnet/api/system.diagnostics.eventing.reader.eventlogrecord
-_POWERSHELL: Final[Mapping[str, str]] = {
-    "Id": _ID,
-    "LogName": _CHANNEL,
-    "ProviderName": "winlog.provider_name",
-    "ProviderId": _GUID,
-    "MachineName": "winlog.computer_name",
-    "TimeCreated": _TIME,
-    "Keywords": _KEYWORDS,
-    "KeywordsDisplayNames": "winlog.keywords_display_names",
-    "RecordId": "winlog.record_id",
-    "Version": "winlog.version",
-    "Qualifiers": "winlog.qualifiers",
-    "Level": "winlog.level",
-    "LevelDisplayName": "winlog.level_name",
-    "Task": "winlog.task",
-    "TaskDisplayName": "winlog.task_name",
-    "Opcode": "winlog.opcode",
-    "OpcodeDisplayName": "winlog.opcode_name",
-    "ProcessId": "winlog.process.pid",
-    "ThreadId": "winlog.process.thread.id",
-    "UserId": "winlog.user.identifier",
-    "ActivityId": "winlog.activity_id",
-    "RelatedActivityId": "winlog.related_activity_id",
-    "Message": "message",
-    "Properties": _STRINGS,
-    "Bookmark": _DROP,
-    "ContainerLog": _DROP,
-    "MatchedQueryIds": _DROP,
-}
-
-#: Vector windows_event_log, https://vector.dev/docs/reference/configuration/sources/windows_event_log/; Winlogbeat 5/6,
-#: https://www.elastic.co/guide/en/beats/winlogbeat/6.8/exported-fields-eventlog.html; osquery windows_events,
-#: https://osquery.io/schema/current/#windows_events (`source` is the channel, `data` JSON text).
-_SNAKE: Final[Mapping[str, str]] = {
-    "event_id": _ID,
-    "eventid": _ID,
-    "channel": _CHANNEL,
-    "log_name": _CHANNEL,
-    "provider_name": "winlog.provider_name",
-    "source_name": "winlog.provider_name",
-    "provider_guid": _GUID,
-    "computer": "winlog.computer_name",
-    "computer_name": "winlog.computer_name",
-    "timestamp": _TIME,
-    "datetime": _TIME,
-    "@timestamp": _TIME,
-    "record_id": "winlog.record_id",
-    "record_number": "winlog.record_id",
-    "version": "winlog.version",
-    "qualifiers": "winlog.qualifiers",
-    "level": "winlog.level_name",
-    "level_value": "winlog.level",
-    "task": "winlog.task",
-    "task_name": "winlog.task_name",
-    "opcode": "winlog.opcode",
-    "opcode_name": "winlog.opcode_name",
-    "keywords": _KEYWORDS,
-    "keyword_names": "winlog.keywords_display_names",
-    "process_id": "winlog.process.pid",
-    "thread_id": "winlog.process.thread.id",
-    "activity_id": "winlog.activity_id",
-    "related_activity_id": "winlog.related_activity_id",
-    "user_id": "winlog.user.identifier",
-    "user_sid": "winlog.user.identifier",
-    "user_name": "winlog.user.name",
-    "message": "message",
-    "rendered_message": "message",
-    "event_data": _DATA,
-    "data": _DATA,
-    "user_data": _USER_DATA,
-    "string_inserts": _STRINGS,
-}
 
 #: Sysmon renders every item as its own line `Name: value`, in English everywhere; the first of a name is Sysmon's,
 #: for what a user can write (command lines) comes after the names it could imitate.
@@ -202,18 +49,6 @@ _SYSMON_LINE: Final = re.compile(r"^([A-Za-z0-9]+): (.*?)\r?$", re.MULTILINE)
 _WITH_EVENT_TYPE: Final = frozenset({12, 13, 14, 17, 18, 19, 20, 21})
 _ZONE: Final = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
 _QUARTER: Final = timedelta(minutes=15)
-
-
-def table_for(record: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """The table of the writer that uses these names; None where it is no Windows event."""
-    if "EventID" in record or "EventId" in record:
-        fluent = "StringInserts" in record or ("ProviderName" in record and "ProcessID" in record)
-        return _FLUENT_BIT if fluent else _NXLOG
-    if "event_id" in record or "eventid" in record:
-        return _SNAKE
-    if "Id" in record and ("LogName" in record or "ProviderName" in record):
-        return _POWERSHELL
-    return None
 
 
 def from_flat(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,11 +61,11 @@ def from_flat(record: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in record.items():
         path = table.get(name)
         if path is None:
-            if name == "EventType" and table is _NXLOG and str(value) in _NXLOG_EVENT_TYPES:
+            if name == "EventType" and table is NXLOG and str(value) in NXLOG_EVENT_TYPES:
                 out["nxlog.EventType"] = value
             elif value.__class__ is dict or value.__class__ is list:
                 put_data(out, {name: value})
-            elif table is _SNAKE:
+            elif table is SNAKE:
                 out[f"winlog.{name}"] = value
             else:
                 out[DATA_NAMES[name]] = value
@@ -241,25 +76,25 @@ def from_flat(record: Mapping[str, Any]) -> dict[str, Any]:
                 value = value.get("Value")
             if value is not None and value != "":
                 out[path] = value
-    put_event_id(out, made.get(_ID))
-    if table is _SNAKE and _CHANNEL not in made:
-        made[_CHANNEL] = out.pop("winlog.source", None)
-    put_channel(out, made.get(_CHANNEL))
-    put_keywords(out, made.get(_KEYWORDS))
-    put_guid(out, "winlog.provider_guid", made.get(_GUID))
+    put_event_id(out, made.get(ID))
+    if table is SNAKE and CHANNEL not in made:
+        made[CHANNEL] = out.pop("winlog.source", None)
+    put_channel(out, made.get(CHANNEL))
+    put_keywords(out, made.get(KEYWORDS))
+    put_guid(out, "winlog.provider_guid", made.get(GUID))
     if "winlog.level" not in out and (number := integer(out.get("winlog.level_name"))) is not None:
         out["winlog.level"] = number  # osquery has the number where others have the word
         del out["winlog.level_name"]
     _put_numbers(out)
-    _put_sections(out, _opened(made.get(_DATA)), made.get(_USER_DATA))
-    _put_strings(out, made.get(_STRINGS))
+    _put_sections(out, _opened(made.get(DATA_SECTION)), made.get(USER_SECTION))
+    _put_strings(out, made.get(STRINGS))
     if out.get("winlog.event_id") == 7045 and "winlog.user.name" in out:
         out.setdefault(
             DATA + "AccountName", out["winlog.user.name"]
         )  # the service's account; NXLog has one name for both
     if "sysmon" in str(out.get("winlog.channel", "")).lower():
         _put_sysmon_lines(out)
-    _put_time(out, made.get(_TIME))
+    _put_time(out, made.get(TIME))
     return out
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,10 @@ from soc.content import read_yaml
 from soc.event import Event, LogSource, RawRecord, Rejected, nested, text_of
 from soc.normalize import Source, Sources, load_sources
 from soc.normalize.ecs import invalid
+from soc.normalize.golden import RECEIVED
 from soc.parse import DECODERS
 from soc.parse.windows_strings import NAMES
 
-RECEIVED = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 DATA = "winlog.event_data."
 decode = DECODERS["windows_event"].make()
 

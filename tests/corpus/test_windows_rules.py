@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from evtx import PyEvtxParser
 from soc.detect import RuleSet, load_rules
 from soc.event import Event, RawRecord, flat, text_of
 from soc.normalize import Sources, load_sources
+from soc.normalize.golden import RECEIVED
 from soc.parse.windows_strings import NAMES
 
-RECEIVED = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 PACKS = ("rules", "rules-emerging-threats", "rules-threat-hunting")
 
 

@@ -182,6 +182,40 @@ def osquery() -> dict[str, Any]:
     return {"name": "windows_events", "columns": columns, "action": "added"}
 
 
+def evtxecmd() -> dict[str, Any]:
+    data = [{"@Name": name, "#text": value} for name, value in DATA.items()]
+    return {
+        "PayloadData1": "ProcessID: 4711",
+        "MapDescription": "Process creation",
+        "ChunkNumber": 0,
+        "Computer": "ws01.example",
+        "Payload": json.dumps({"EventData": {"Data": data}}),
+        "UserId": "S-1-5-18",
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "Provider": "Microsoft-Windows-Sysmon",
+        "EventId": 1,
+        "EventRecordId": "77",
+        "ProcessId": 2004,
+        "ThreadId": 3008,
+        "Level": "Info",
+        "Keywords": "0x8000000000000000",
+        "TimeCreated": "2026-11-24T01:02:03.0045678+00:00",
+        "RecordNumber": 1,
+    }
+
+
+def test_evtxecmds_payload_is_the_event_data() -> None:
+    fields = decode(record(evtxecmd()))
+
+    written = {
+        path: v
+        for path, v in CANONICAL.items()
+        if path.split(".")[1] not in ("provider_guid", "level", "task", "version")
+    }
+    assert {path: fields.get(path) for path in written} == written
+    assert not any("PayloadData" in path or path.endswith("RecordNumber") for path in fields)
+
+
 def fluent_bit() -> dict[str, Any]:
     return {
         "ProviderName": "Microsoft-Windows-Sysmon",
