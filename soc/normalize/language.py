@@ -69,9 +69,6 @@ class _Reader(BlockReader):
 
     def definition(self) -> Definition:
         tree = self.tree
-        for key in tree:
-            if key not in _KEYS and key not in self.BLOCK_KEYS:
-                self.wrong(tree.at(key), unknown(key, _KEYS | self.BLOCK_KEYS))
         for key in ("title", "format", "decode"):
             if key not in tree:
                 self.wrong(tree.line, f"`{key}` is missing")

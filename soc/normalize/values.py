@@ -14,18 +14,22 @@ _LONG: Final = 2**63
 
 
 class _Addresses(dict[str, str | None]):
-    """Text → address as ECS wants it (no zone index, no brackets), or None. Remembers; bounded."""
+    """Text → address as ECS wants it, or None: no zone index, no brackets, IPv4 in IPv6 as IPv4 (one host, one text).
+
+    Remembers; bounded.
+    """
 
     def __missing__(self, text: str) -> str | None:
         if len(text) >= 80:
             return None
         plain = text.strip().removeprefix("[").removesuffix("]").partition("%")[0]
         try:
-            ipaddress.ip_address(plain)
+            address = ipaddress.ip_address(plain)
         except ValueError:
             found = None
         else:
-            found = plain
+            mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+            found = plain if mapped is None else str(mapped)
         if len(self) >= 100_000:
             self.clear()
         self[text] = found

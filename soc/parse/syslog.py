@@ -33,7 +33,7 @@ _STAMP: Final = (
 _TAG: Final = r"([A-Za-z0-9_./@()%-]{1,128}?)(?:\[([^\]\s]{1,64})\])?(?: <\w+>)?:(?: |(?=$)|(?=[^\s:]))"
 #: Cisco: "<189>123: host: *Mar 1 18:46:11.123 UTC: %SYS-5-CONFIG_I: …"; marks * and . tell of an unset clock.
 _CISCO: Final = re.compile(rf"(?:\d{{1,10}}: )?(?:([\w.:-]{{1,255}}): )?[*.]?({_STAMP})(?: [A-Z]{{3,4}})?: (?=%)")
-_BSD: Final = re.compile(rf"({_STAMP}):? (?:(?=\S+:(?: |$)|\S+\[[^\]\s]+\]: )|(\S{{1,255}}) )?")
+_BSD: Final = re.compile(rf"({_STAMP}):? (?:(?=\S+:(?: |$)|\S+\[[^\]\s]+\]: )|([^\s|]{{1,255}}) (?:\2 )?)?")
 _PROGRAM: Final = re.compile(_TAG)
 #: Not programs but formats that begin like one.
 _FORMATS: Final = ("CEF:", "LEEF:")
@@ -130,7 +130,7 @@ def make(optional: bool = False) -> Decode:
             if pri is not None and (code := int(pri[1])) <= 191:
                 out["priority"] = code
                 out["facility"], out["severity"] = divmod(code, 8)
-                at = pri.end()
+                at = pri.end() + (text[pri.end() : pri.end() + 1] == " ")
         if at and text[at : at + 1].isdecimal() and _rfc5424(text, at, out):
             pass
         elif not (at or text[:3] in _MONTHS or text[:1].isdecimal() or not optional) or not _rfc3164(text, at, out):
