@@ -83,6 +83,7 @@ class SqliteBus:
     def publish(self, topic: str, messages: Sequence[Message]) -> None:
         size = sum(len(m.key) + len(m.value) for m in messages) + 200 * len(messages)
         with self._lock:
+            self._topic(topic)  # opened before anything is taken for it
             if (full := self._why_full(topic)) != "":
                 raise TransportError(full)
             if self._unflushed_bytes and self._unflushed_bytes + size > self._max_unflushed_bytes:
