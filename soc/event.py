@@ -159,6 +159,7 @@ class Event:
     logsources: tuple[LogSource, ...]
     fields: Fields
     unit: str = ""  # registered by the collector; the resolved one is fields["soc.unit.uid"]
+    registered: str = ""  # source that the collector registered ("auto", say); "" = the same as `source`
 
 
 @dataclass(frozen=True, slots=True)

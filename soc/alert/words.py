@@ -88,6 +88,35 @@ def predicate(matched: Matched, lang: str = "vi") -> str:
     return said
 
 
+#: What a correlation measured → how the sentence says it; {field} is what was measured, {actual} the result.
+MEASURES: Final[dict[str, dict[str, str]]] = {
+    "vi": {
+        "value_count": "{actual} giá trị khác nhau của {field}",
+        "value_sum": "tổng {field} là {actual}",
+        "value_avg": "trung bình {field} là {actual}",
+        "value_percentile": "phân vị của {field} là {actual}",
+        "value_median": "trung vị {field} là {actual}",
+        "temporal": "cùng có: {actual}",
+        "temporal_ordered": "lần lượt có: {actual}",
+    },
+    "en": {
+        "value_count": "{actual} different values of {field}",
+        "value_sum": "the sum of {field} is {actual}",
+        "value_avg": "the mean of {field} is {actual}",
+        "value_percentile": "the percentile of {field} is {actual}",
+        "value_median": "the median of {field} is {actual}",
+        "temporal": "together: {actual}",
+        "temporal_ordered": "one after the other: {actual}",
+    },
+}
+
+
+def measure(matched: Matched, lang: str = "vi") -> str:
+    """12 giá trị khác nhau của user.name; "" for a plain count, which the sentence has already."""
+    form = MEASURES[lang].get(matched.op, "")
+    return form.format(field=matched.field, actual=matched.actual)
+
+
 def span(first: datetime, last: datetime, lang: str = "vi") -> str:
     """How long between two times, in words: 40 giây, 5 phút, 2 giờ 10 phút."""
     seconds = int((last - first).total_seconds())
@@ -121,7 +150,7 @@ def reason(detection: Detection, count: int, first: datetime, last: datetime, la
             head = f"{count} sự kiện trong {span(first, last)}" + (f" với {what}" if what else "")
         else:
             head = f"{count} events in {span(first, last, 'en')}" + (f" with {what}" if what else "")
-        parts = [head, *(predicate(m, lang) for m in detection.matched)]
+        parts = [head, *(said for m in detection.matched if (said := measure(m, lang)))]
     else:
         parts = [predicate(m, lang) for m in detection.matched]
         if not parts:

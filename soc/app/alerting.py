@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -35,6 +35,8 @@ log = logging.getLogger("soc.alert")
 GROUP: Final = "alert"
 SNAPSHOT_VERSION: Final = 1
 _SNAPSHOT_EVERY: Final = timedelta(seconds=30)
+#: Nothing on soc.detections for so long: what happened before then has arrived.
+_QUIET: Final = timedelta(minutes=1)
 _CONFLICT_TRIES: Final = 20
 
 
@@ -59,6 +61,7 @@ class AlertWorker:
     url: str = ""
     partitions: dict[int, Partition] = field(default_factory=dict)
     _saved: datetime | None = None
+    _heard: datetime | None = None
     _torn: bool = False  # a turn has begun and not ended: what is in memory is ahead of what is durable
 
     def run(
@@ -93,7 +96,7 @@ class AlertWorker:
                         for number in subscription.assigned():
                             subscription.seek(number, self.partitions[number].offset)
                         continue
-                    if deliveries:
+                    if deliveries or self._has_gone_quiet():
                         self.turn(deliveries, stop)
                         patiently(subscription.commit, "committing soc.detections", stop)  # 5. commit
                     self._save(stop, every=_SNAPSHOT_EVERY)
@@ -106,6 +109,8 @@ class AlertWorker:
     def turn(self, deliveries: Sequence[Delivery], stop: threading.Event) -> list[Change]:
         """One batch: correlate, publish, alert, flush. The state is advanced in memory; `_save` makes it durable."""
         self._torn = True
+        if deliveries:
+            self._heard = self.now()
         found: list[Detection] = []
         alerting: dict[int, list[Detection]] = {}
         for delivery in deliveries:
@@ -124,6 +129,8 @@ class AlertWorker:
                 alerting.setdefault(delivery.partition, []).append(detection)
         for part in self.partitions.values():
             found += part.correlator.drain()
+            if not deliveries:
+                found += part.correlator.close(self.now() - _QUIET)
         messages: list[Message] = [m for d in found for m in copies(d, self.content)]
         if messages:
             patiently(lambda: self.bus.publish(DETECTIONS, messages), "publishing correlations", stop)  # 1. publish
@@ -133,6 +140,14 @@ class AlertWorker:
             patiently(self.bus.flush, "flushing correlations", stop)  # 3. flush
         self._torn = False
         return changes
+
+    def _has_gone_quiet(self) -> bool:
+        """Once each time that nothing has come for a while: conditions that wait (`not`, `lt`) may be judged then."""
+        now = self.now()
+        if self._heard is None or now - self._heard < _QUIET:
+            return False
+        self._heard = None
+        return True
 
     # ------------------------------------------------------------ alerts
 
@@ -162,7 +177,7 @@ class AlertWorker:
             doc = alert.document
             if doc["soc.evidence.count"] >= episode.count and doc["soc.evidence.last"] >= rfc3339(episode.last):
                 return  # replayed: the store is ahead of us
-            grown = build.growth(change.detection, episode, doc, str(doc["rule.name"]), self.lang)
+            grown = build.growth(self._readable(change.detection), episode, doc, str(doc["rule.name"]), self.lang)
             try:
                 self.store.update_alert(alert.id, grown, alert.version)
                 return
@@ -170,12 +185,25 @@ class AlertWorker:
                 continue
         log.error("alert %s kept changing under us; its count is not up to date", episode.alert_id)
 
-    def _document(self, change: Change, mutes: Sequence[Any]) -> Fields:
-        detection, episode = change.detection, change.episode
+    def _rule(self, rule_id: str) -> Any:
         rules = self.content.rules
-        rule = rules.rules.get(detection.rule_id) or next(
-            (c for c in rules.correlations if c.id == detection.rule_id), None
-        )
+        return rules.rules.get(rule_id) or next((c for c in rules.correlations if c.id == rule_id), None)
+
+    def _readable(self, detection: Detection) -> Detection:
+        """Rules that a correlation saw, by their titles and not by their ids."""
+        if not any(m.op.startswith("temporal") for m in detection.matched):
+            return detection
+
+        def title(rule_id: str) -> str:
+            rule = self._rule(rule_id)
+            return str(build.said(rule, "title", self.lang) or rule.title) if rule else rule_id
+
+        named = (replace(m, actual="; ".join(title(i) for i in m.actual.split(", "))) for m in detection.matched)
+        return replace(detection, matched=tuple(named))
+
+    def _document(self, change: Change, mutes: Sequence[Any]) -> Fields:
+        detection, episode = self._readable(change.detection), change.episode
+        rule = self._rule(detection.rule_id)
         decision = self.content.policy.decide(detection.rule_id, rule.path if rule else None)
         now = self.now()
         doc = build.document(

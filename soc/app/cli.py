@@ -58,8 +58,11 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         say("ngắt · interrupted")
         code = INTERRUPTED
-    except typer.TyperException as wrong:
+    except typer.BadParameter as wrong:
         wrong.show()
+        code = USAGE
+    except typer.TyperException as wrong:
+        say(str(wrong))
         code = USAGE
     except BrokenPipeError:  # `soc … | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

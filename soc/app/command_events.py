@@ -70,7 +70,7 @@ def ledger(
 ) -> None:
     """Sổ đối chiếu: every record's fate by unit, source and hour of receipt. Exit 1 on a deficit."""
     settled = settings(config)
-    rows = balance(open_store(settled), settled.data_dir, output.moment(since, datetime.now(UTC)))
+    rows = balance(open_store(settled), settled.data_dir / "collect", output.moment(since, datetime.now(UTC)))
     if json_:
         output.document(
             rows=[
@@ -98,8 +98,10 @@ def ledger(
                 ">deficit",
             ),
             [
-                (r.unit, r.source, words.moment(r.hour)[:16])
-                + tuple(str(n) for n in (r.received, r.stored, r.filtered, r.rejected, r.late, r.shed, r.deficit))
+                (
+                    *(r.unit, r.source, words.moment(r.hour)[:16]),
+                    *map(str, (r.received, r.stored, r.filtered, r.rejected, r.late, r.shed, r.deficit)),
+                )
                 for r in rows
             ],
         )

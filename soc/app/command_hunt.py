@@ -151,8 +151,10 @@ def _tables(lines: list[dict[str, Any]], lang: str) -> None:
             if vi
             else ("level", "correlation", "group", ">events", "first", "last"),
             [
-                (_level(c["rule"]["level"], lang), c["rule"]["title"], words.group_text(c["group"]), str(c["count"]))
-                + (str(c["first"]), str(c["last"]))
+                (
+                    *(_level(c["rule"]["level"], lang), c["rule"]["title"], words.group_text(c["group"])),
+                    *(str(c["count"]), str(c["first"]), str(c["last"])),
+                )
                 for c in correlations
             ],
         )

@@ -10,9 +10,9 @@ from typing import Annotated, Final
 import typer
 
 from soc.app import output, roles
+from soc.app.logs import configure
 from soc.app.options import ConfigOption, LangOption, settings
 from soc.app.supervisor import Role, Supervisor
-from soc.app.logs import configure
 
 run_commands = typer.Typer(name="run", help="Chạy hệ thống hoặc từng vai trò. · Run the workers until a signal.")
 
@@ -43,11 +43,6 @@ def run_all(config: ConfigOption = None) -> None:
     """Every role as a process of its own, watched and started again when it dies. Ctrl-C stops all cleanly."""
     settled = settings(config)
     configure("soc")
-    from soc.app.check import problems
-
-    wrong = problems(settled, environment=False)
-    if wrong.errors:
-        raise wrong
     named = ["--config", str(config)] if config else []
     members = [("watch", ["watch"]), ("collect", ["collect"])]
     members += [(f"detect-{n}", ["detect", "--number", str(n)]) for n in range(settled.detect.workers)]
@@ -98,14 +93,17 @@ def ingest(
     lang: LangOption = None,
 ) -> None:
     """Send files through collectors, bus, workers and store, and wait until they are done. Exit 1 on a deficit."""
+    from soc.app.ingest import Job
     from soc.app.ingest import ingest as send
+    from soc.app.progress import progress
 
     settled = settings(config)
     configure("ingest", quiet=True)
     for path in paths:
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist")
-    result = send(settled, paths, source, unit, stopping(), progress=not output.quiet())
+    with progress() as tell:
+        result = send(settled, [Job(paths, source, unit)], stopping(), tell)
     if json_:
         output.document(**result)
     else:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from soc.alert.policy import Policy
 from soc.app.config import Config
 from soc.app.detecting import Content
-from soc.detect import RuleSet, load_rules
+from soc.detect import load_rules
 from soc.detect.correlate import Correlator
 from soc.enrich import Enricher
 from soc.event import ContentError, ContentErrors
-from soc.normalize import Sources, load_sources
+from soc.normalize import load_sources
 from soc.org import Org, load_org, load_units
 
 log = logging.getLogger("soc")
 
+T = TypeVar("T")
+
 
 def load_content(config: Config) -> Content:
-    """Raises ContentErrors with everything that is wrong in sources, units and policy; a bad rule is logged and left out."""
+    """Raises ContentErrors with all that is wrong in sources, units and policy; a bad rule is logged and left out."""
     errors: list[ContentError] = []
     sources = collected(lambda: load_sources(existing(config.sources, "sources")), errors)
     org = collected(lambda: load_org(config.org) if config.org else Org(load_units()), errors)
@@ -37,11 +41,12 @@ def load_content(config: Config) -> Content:
         rules,
         policy,
         Correlator(rules.correlations, lateness=config.detect.lateness, fields=rules.names),
+        org,
         config.detect.lateness,
     )
 
 
-def collected(load, errors):  # type: ignore[no-untyped-def]
+def collected(load: Callable[[], T], errors: list[ContentError]) -> T | None:
     """The loaded thing, or None with its errors added."""
     try:
         return load()

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from soc.alert.entity import entity, named_entity
 from soc.alert.policy import Policy
@@ -24,6 +24,7 @@ from soc.detect.wire import completed, to_message
 from soc.enrich import Enricher
 from soc.event import Batch, Detection, Event, RecordError, Rejected
 from soc.normalize import Sources
+from soc.org import Org
 from soc.store.base import Store
 
 log = logging.getLogger("soc.detect")
@@ -40,6 +41,7 @@ class Content:
     rules: RuleSet
     policy: Policy
     correlator: Correlator  # asked for group keys alone; the state lives with the alert worker
+    org: Org
     lateness: timedelta = timedelta(minutes=5)
 
 
@@ -119,6 +121,8 @@ def parsed(deliveries: Sequence[Delivery], sources: Sources) -> Batch:
             batch.rejected.append(Rejected(record, error.code, error.detail, "parse"))
             continue
         if found:
+            for event in found:
+                event.registered = record.source
             batch.events += found
         else:
             batch.filtered.append(record)
@@ -155,7 +159,7 @@ def keep_refused(store: Store, deliveries: Sequence[Delivery], stop: threading.E
 
 
 def published(batch: Batch, content: Content) -> list[Message]:
-    """Messages for soc.detections: a copy for each correlation that a detection feeds, and one for the alert builder."""
+    """Messages for soc.detections: a copy for each correlation that a detection feeds, one for the alert builder."""
     messages: list[Message] = []
     for event, found in zip(batch.events, batch.detections, strict=True):
         for match in found:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from soc.alert.policy import rank
 from soc.app.reading import records
 from soc.detect import RuleSet
-from soc.detect.correlate import Correlator
+from soc.detect.correlate import Correlator, correlated
 from soc.detect.wire import completed
 from soc.event import Detection, Event, RecordError, Rejected, rfc3339
 from soc.normalize import Sources
@@ -175,14 +175,9 @@ def _correlated(plan: Hunt, feeding: list[Detection]) -> Iterator[dict[str, Any]
     correlator = Correlator(rules.correlations, lateness=_LATENESS, fields=rules.names)
     places = {d.event_id: d.evidence[0] for d in feeding}
     floor = datetime.min.replace(tzinfo=UTC)
-    found = [replace(d, evidence=()) for d in sorted(feeding, key=lambda d: d.timestamp or floor)]
-    episodes: dict[str, Detection] = {}
-    while found:
-        copies = [replace(d, feeds=c) for d in found for c in rules.feeds.get(d.rule_id, ())]
-        found = [out for copy in copies for out in correlator.add(copy)] + correlator.drain() + correlator.close()
-        episodes |= {d.id: d for d in found}
+    in_order = [replace(d, evidence=()) for d in sorted(feeding, key=lambda d: d.timestamp or floor)]
     least = rank(plan.min_level)
-    for d in episodes.values():
+    for d in correlated(correlator, in_order):
         if d.rule_id not in rules.silent and rank(d.level) >= least:
             yield {
                 "rule": {"id": d.rule_id, "title": d.title, "level": d.level},

@@ -5,28 +5,35 @@ The workers are those of the running instance on this data directory, else our o
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from soc.alert.words import VIETNAM
 from soc.app import alerting, detecting
 from soc.app.backends import open_bus, open_store
 from soc.app.config import Config
+from soc.app.content import existing
 from soc.app.locks import is_running
+from soc.app.reading import framing_of
 from soc.app.runner import Stopped
 from soc.app.supervisor import Role, Supervisor
 from soc.bus.base import DETECTIONS, RAW, REJECTED, Bus
+from soc.collect.ingest import ingest as collect_ingest
 from soc.event import SocError, rfc3339
+from soc.normalize import load_sources
 from soc.store.base import Store
 from soc.store.query import parse_query
+
+log = logging.getLogger("soc.ingest")
 
 _LOOK_S: Final = 0.1
 _CHUNK: Final = 5_000
@@ -41,18 +48,19 @@ class Job:
     unit: str = ""
 
 
-@dataclass(slots=True)
-class Progress:
-    """What a person is told meanwhile: phase, done, total."""
+#: What a person is told meanwhile: phase ("read", or the topic that is being worked off), done, total.
+Tell = Callable[[str, int, int], None]
 
-    tell: Callable[[str, int, int], None] = field(default=lambda phase, done, total: None)
+
+def _silent(phase: str, done: int, total: int) -> None:
+    pass
 
 
 def ingest(
     config: Config,
     jobs: Sequence[Job],
     stop: threading.Event,
-    tell: Callable[[str, int, int], None] = lambda phase, done, total: None,
+    tell: Tell = _silent,
 ) -> dict[str, Any]:
     """Counts of `soc ingest --json`. Raises Stopped when told to stop, SocError when the workers cannot run."""
     began = time.monotonic()
@@ -61,9 +69,7 @@ def ingest(
         created_from = datetime.now(UTC)
         before = sum(bus.end_offsets(DETECTIONS).values())
         with workers(config) as supervisor:
-            ids: list[str] = []
-            for job in jobs:
-                ids += _send(config, bus, job, stop, tell)
+            ids = _sent(config, bus, jobs, stop, tell)
             drain(bus, stop, supervisor, tell)
         counts = fates(store, ids)
         alerts, _ = store.search_alerts(parse_query(f'event.created:>="{rfc3339(created_from)}"'), limit=1)
@@ -81,15 +87,50 @@ def ingest(
         store.close()
 
 
+def _sent(config: Config, bus: Bus, jobs: Sequence[Job], stop: threading.Event, tell: Tell) -> list[str]:
+    """Ids of the records that the collectors sent."""
+    sources = load_sources(existing(config.sources, "sources"))
+    total = sum(size_of(path) for job in jobs for path in job.paths)
+    done = 0
+    ids: list[str] = []
+    for job in jobs:
+        sent = collect_ingest(
+            job.paths,
+            bus=bus,
+            folder=config.data_dir / "collect",
+            source=job.source,
+            unit=job.unit,
+            framing_of=framing_of(sources, job.source),
+            progress=partial(_tell_read, tell, done, total),
+            stop=stop,
+        )
+        for name in sent.unreadable:
+            log.warning("%s cannot be read and was left out", name)
+        ids += sent.ids
+        done += sum(size_of(path) for path in job.paths)
+        if stop.is_set():
+            raise Stopped
+    return ids
+
+
+def _tell_read(tell: Tell, before: int, total: int, done: int, _: int) -> None:
+    tell("read", before + done, total)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sum(p.stat().st_size for p in files)
+
+
 def fates(store: Store, ids: Sequence[str]) -> dict[str, int]:
-    """What became of the records: stored, filtered, rejected, late (stored, but late), shed, deficit."""
-    counts = {"stored": 0, "filtered": 0, "rejected": 0, "late": 0}
+    """What became of the records. Those of files are never late (they are read when they are read) and never shed."""
+    counts = {"stored": 0, "filtered": 0, "rejected": 0}
     for start in range(0, len(ids), _CHUNK):
         for fate in store.fates(ids[start : start + _CHUNK]).values():
             counts[fate] += 1
-    counts["stored"] += counts["late"]
     deficit = len(ids) - counts["stored"] - counts["filtered"] - counts["rejected"]
-    return {**counts, "shed": 0, "deficit": deficit}
+    return {**counts, "late": 0, "shed": 0, "deficit": deficit}
 
 
 @contextmanager
@@ -119,7 +160,7 @@ def drain(
     bus: Bus,
     stop: threading.Event,
     supervisor: Supervisor | None = None,
-    tell: Callable[[str, int, int], None] = lambda phase, done, total: None,
+    tell: Tell = _silent,
 ) -> None:
     """Returns once everything published so far, and what came of it, is committed by every worker."""
     _reached(bus, RAW, detecting.GROUP, bus.end_offsets(RAW), stop, supervisor, tell)
@@ -137,7 +178,7 @@ def _reached(
     ends: dict[int, int],
     stop: threading.Event,
     supervisor: Supervisor | None,
-    tell: Callable[[str, int, int], None],
+    tell: Tell,
 ) -> None:
     total = sum(ends.values())
     while True:

@@ -53,7 +53,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str = ""
 
 
 def printable(text: str) -> str:
-    """Text from a log made safe for a terminal: control characters (escape sequences among them) are shown, not sent."""
+    """Text from a log made safe for a terminal: control characters (escape sequences, too) are shown, not sent."""
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 

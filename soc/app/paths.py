@@ -1,4 +1,4 @@
-"""Where the content that ships with the program lies: rules, source definitions, Sigma pipelines, the sample province."""
+"""Where the content that ships with the program lies: rules, source definitions, pipelines, the sample province."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _tidy(config: Config, bus: Bus, store: Store) -> None:
 
 def _judge(config: Config, store: Store, told: set[object]) -> None:
     now = datetime.now(UTC)
-    for row in balance(store, config.data_dir, now - timedelta(days=1)):
+    for row in balance(store, config.data_dir / "collect", now - timedelta(days=1)):
         settled = row.hour + timedelta(hours=1) + _SETTLED < now
         if row.deficit and settled and row not in told:
             told.add(row)

@@ -68,7 +68,8 @@ def lint(rules: RuleSet, folders: Sequence[Path]) -> tuple[list[Finding], list[C
         for rule_id, path in sorted({(c.rule_id, c.path) for c in cases if c.rule_id not in known})
     ]
     tested = _expectations(cases)
-    for rule in (*rules.rules.values(), *rules.correlations):
+    everything: list[Any] = [*rules.rules.values(), *rules.correlations]
+    for rule in everything:
         asked = _hygiene(rule, tested, rule.id in rules.silent)
         findings += (Finding(str(rule.path), rule.line, code, why) for code, why in asked)
     findings += _twins(rules)

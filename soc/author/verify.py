@@ -1,10 +1,10 @@
-"""Runs rule tests: a case in, what came out of the real parser, matcher and correlator and whether that was expected."""
+"""Runs rule tests: a case in; what the real parser, matcher and correlator made of it, and whether it was expected."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from soc.alert.episodes import Episode, Episodes
 from soc.alert.policy import duration
 from soc.author.cases import Case
 from soc.detect import RuleSet
-from soc.detect.correlate import Correlator
+from soc.detect.correlate import Correlator, correlated
 from soc.detect.wire import completed
 from soc.event import Detection, Event, RawRecord, RecordError, record_id, rfc3339, text_of
 from soc.normalize import Sources
@@ -122,14 +122,9 @@ def _alerts(case: Case, events: list[Event], rules: RuleSet) -> Iterator[tuple[E
     rule = rules.rules.get(case.rule_id)
     named = named_entity(rule.custom if rule else {})
     episodes = Episodes(lambda rule_id: _QUIET)
-    latest: dict[str, tuple[Episode, Detection]] = {}
-    while found:
-        own = [d for d in found if d.rule_id == case.rule_id]
-        about = [(d, "", entity(d, named)) for d in own]
-        latest |= {c.episode.alert_id: (c.episode, c.detection) for c in episodes.add(about)}
-        fed = [replace(d, feeds=c) for d in found for c in rules.feeds.get(d.rule_id, ())]
-        found = [out for d in fed for out in correlator.add(d)] + correlator.drain() + correlator.close()
-    yield from latest.values()
+    own = [d for d in [*found, *correlated(correlator, found)] if d.rule_id == case.rule_id]
+    for change in episodes.add((d, "", entity(d, named)) for d in own):
+        yield change.episode, change.detection
 
 
 def _unlike(case: Case, episode: Episode, detection: Detection) -> str:

@@ -61,6 +61,9 @@ class Store(Protocol):
 
     def event(self, event_id: str) -> Fields | None: ...
 
+    def fates(self, record_ids: Sequence[str]) -> dict[str, str]:
+        """Record id → what became of it: "stored", "filtered" or "rejected"; unknown ids are left out."""
+
     def search(
         self,
         query: Query,

@@ -124,7 +124,7 @@ def content(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Content:
     sources = load_sources([root / "pipelines/sources"])
     org = load_org(root / "deploy/sample/org")
     correlator = Correlator(rules.correlations, fields=rules.names)
-    return Content(sources, Enricher(org), rules, Policy.load([]), correlator)
+    return Content(sources, Enricher(org), rules, Policy.load([]), correlator, org)
 
 
 def records() -> list[RawRecord]:

@@ -107,7 +107,8 @@ class Day:
         records = {key: event for key, event, _ in new if event.id == event.record_id}
         self._take_back(list(records), ledger)
         for event in records.values():
-            place = (event.unit, event.source, microseconds(event.received) // _HOUR * _HOUR)
+            source = event.registered or event.source
+            place = (event.unit, source, microseconds(event.received) // _HOUR * _HOUR)
             ledger[(*place, "stored")] += 1
             if event.fields.get("soc.late") is True:
                 ledger[(*place, "late")] += 1
@@ -177,6 +178,16 @@ class Day:
                 "INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
                 (key, *place, microseconds(record.received), record.id, *why, *what),
             )
+
+    def fates(self, record_ids: Iterable[str]) -> dict[str, str]:
+        """Record id → "stored", "filtered" or "rejected"; without those that are not of this day."""
+        ids = {packed_id(record_id): record_id for record_id in record_ids}
+        marks = ",".join("?" * len(ids))
+        found = {ids[key]: "stored" for key in self.documents.existing(list(ids))}
+        for table in ("filtered", "rejected"):
+            rows = self.connection.execute(f"SELECT id FROM {table} WHERE id IN ({marks})", list(ids))
+            found |= {ids[row[0]]: table for row in rows}
+        return found
 
     def forget_rejected(self, record_ids: Iterable[str]) -> None:
         """Take them out, unless they were rejected anew since the last time: then that is the replay's fate."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from soc.event import Alert, Event, Fields, RawRecord, Rejected
 from soc.store.base import LedgerRow, Page, Written
@@ -20,6 +21,9 @@ from soc.store.sqlite.plan import microseconds, moment_of, packed_id
 from soc.store.tree import Query
 
 _Span = tuple[int | None, int | None]
+
+#: Ids of one look-up; SQLite takes 32,766 parameters.
+_MAX_IDS: Final = 10_000
 
 
 class SqliteStore:
@@ -103,6 +107,20 @@ class SqliteStore:
             with failures(file.path), snapshot(file.connection):
                 n = file.documents.number(packed_id(event_id))
                 return None if n is None else file.documents.read(n)
+
+    def fates(self, record_ids: Sequence[str]) -> dict[str, str]:
+        by_day: dict[str, list[str]] = defaultdict(list)
+        for record_id in record_ids:
+            by_day[_day(record_id) or ""].append(record_id)
+        found: dict[str, str] = {}
+        with self._lock:
+            days = self._catalog.days()
+            for day in by_day.keys() & days.keys():
+                file = self._file(days[day], day)
+                with failures(file.path), snapshot(file.connection):
+                    for start in range(0, len(by_day[day]), _MAX_IDS):
+                        found |= file.fates(by_day[day][start : start + _MAX_IDS])
+        return found
 
     def search(
         self,

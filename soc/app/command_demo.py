@@ -1,0 +1,78 @@
+"""`soc demo`: the main job on a sample province, with no configuration and no server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soc.app import demo as engine
+from soc.app import output
+from soc.app.alert_view import show
+from soc.app.backends import open_store
+from soc.app.command_alerts import alert_table
+from soc.app.command_run import stopping
+from soc.app.logs import configure
+from soc.app.options import LangOption, language
+from soc.app.progress import progress
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo", rich_help_panel="Running")(demo)
+
+
+def demo(
+    clean: Annotated[bool, typer.Option("--clean", help="Remove everything that the demo made, and end.")] = False,
+    folder: Annotated[Path | None, typer.Option(help="Where it lives. [default: $SOC_DATA_DIR/demo, var/demo]")] = None,
+    lang: LangOption = None,
+) -> None:
+    """Recreates the sample province (5 units, 3 days, 4 attacks) and runs it end to end."""
+    made = engine.Demo((folder or Path(os.environ.get("SOC_DATA_DIR", "var")) / "demo").absolute())
+    if clean:
+        made.clean()
+        output.say(f"{made.folder}: removed")
+        return
+    configure("demo", quiet=True)
+    vi = language(lang) == "vi"
+    facts = made.prepare()
+    days = f"{facts.first:%d/%m} – {facts.last:%d/%m/%Y}"
+    units = len({file.unit for file in facts.files})
+    output.say(
+        f"Tỉnh mẫu: {facts.lines} dòng nhật ký, {len(facts.files)} nguồn, {units} đơn vị, {days}"
+        if vi
+        else f"Sample province: {facts.lines} log lines, {len(facts.files)} sources, {units} units, {days}"
+    )
+    with progress() as tell:
+        counts = made.run(facts, stopping(), tell)
+    store = open_store(made.config())
+    alerts = engine.queue(store)
+    alert_table(alerts, len(alerts), language(lang))
+    if (gravest := engine.gravest(alerts)) is not None:
+        show(gravest.document, language(lang))
+    _where_next(made, counts, vi)
+    if counts["deficit"]:
+        raise typer.Exit(1)
+
+
+def _where_next(made: engine.Demo, counts: dict[str, int], vi: bool) -> None:
+    config = made.config_path
+    fate = (
+        f"{counts['received']} bản ghi nhận, {counts['stored']} lưu, {counts['rejected']} loại, "
+        f"{counts['deficit']} thiếu"
+        if vi
+        else f"{counts['received']} records received, {counts['stored']} stored, {counts['rejected']} rejected, "
+        f"{counts['deficit']} missing"
+    )
+    output.say(f"\n{fate} · {counts['wall_s']} s")
+    output.say("Xem tiếp:" if vi else "Look further:")
+    for command in (
+        "alerts list --level high",
+        "alerts show ID",
+        "alerts ack ID",
+        "events search 'source.ip:203.0.113.0/24 AND \"failed password\"' --limit 5",
+        "ledger",
+        "sources status",
+    ):
+        output.say(f"  .venv/bin/soc {command} --config {os.path.relpath(config)}")
