@@ -53,7 +53,7 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
         put(1, "e['event.kind'] = 'event'")
     if definition.conform is not None:
         put(1, f"if {emitter.condition(definition.conform)}:")
-        put(2, "CONFORM(e, KINDS, ASIDE)")
+        put(2, "CONFORM(e, KINDS, CLOSED, ASIDE)")
     for block in definition.blocks:
         emitter.block(1, block)
     for condition, _ in definition.filters:
@@ -127,6 +127,7 @@ def _body(definition: Definition) -> _Body:
         "RESERVE": _reserve,
         "CONFORM": conformed,
         "KINDS": _kinds(),
+        "CLOSED": ecs().allowed,
         "ASIDE": ASIDE,
     }
     _emit_body(emitter, definition)
@@ -150,10 +151,11 @@ def _resolved(value: Any, namespace: dict[str, Any]) -> Any:
 
 
 #: record → (event.original, decoded or None = no record, envelope and scratch)
-_Decoded = Callable[[RawRecord], tuple[str, dict[str, Any] | None, dict[str, Any]]]
+Decoding = Callable[[RawRecord], tuple[str, dict[str, Any] | None, dict[str, Any]]]
 
 
-def _decode(definition: Definition) -> _Decoded:
+def decoding(definition: Definition) -> Decoding:
+    """The first half of a source: its decoders, with the charset resolved before and the envelope taken off."""
     prefix = f"{definition.keep}." if definition.keep else ""
     made: list[Decode] = []
     for step in definition.steps:
@@ -195,7 +197,7 @@ def _decode(definition: Definition) -> _Decoded:
 def compiled(definition: Definition) -> Compiled:
     """The function of a source. It raises RecordError; [] = every event of the record is filtered by policy."""
     body = _body(definition)
-    decode = _decode(definition)
+    decode = decoding(definition)
     if definition.each:
         return _each(definition, decode, body)
     repeat = definition.repeat
@@ -233,7 +235,7 @@ def _again(event: Event, n: int) -> Event:
     )
 
 
-def _each(definition: Definition, decode: _Decoded, body: _Body) -> Compiled:
+def _each(definition: Definition, decode: Decoding, body: _Body) -> Compiled:
     """Every member of the list `each` is an event; a record without that list is one event itself."""
     prefix = f"{definition.keep}." if definition.keep else ""
     names = Names(prefix)

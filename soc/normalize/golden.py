@@ -3,9 +3,9 @@
     python -m soc.normalize.golden [--update] FOLDER...
 
 One line of expected per record, in order: `{"record": 1, "logsources": [["linux", null, "sshd"]], "fields": {…}}`, with
-`"event": "-1"` for the second event of a record; `{"record": 2, "error": "bad_format"}`; `{"record": 3, "filtered": true}`.
-Records are the lines of samples/*.log; a source whose records are no lines has its own tests. Exit 0 = equal, 1 = not, 3 =
-the definition does not load.
+`"event": "-1"` for the second event of a record; `{"record": 2, "error": "bad_format"}`;
+`{"record": 3, "filtered": true}`. Records are the lines of samples/*.log; a source whose records are no lines has its
+own tests. Exit 0 = equal, 1 = not, 3 = the definition does not load.
 """
 
 from __future__ import annotations

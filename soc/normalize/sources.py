@@ -39,6 +39,16 @@ class Source:
     definition: Definition
     events: Compiled
 
+    @property
+    def time_formats(self) -> tuple[str, ...]:
+        """Formats of its stamps in the order in which they are tried (words of `times.FORMATS`, or strptime's)."""
+        return self.definition.time.formats
+
+    @property
+    def time_zone(self) -> str:
+        """Zone of stamps that name none; "" when all do."""
+        return self.definition.time_zone
+
 
 class Sources:
     """All loaded sources. Remembers per stream what "auto" was found to be; otherwise without state."""

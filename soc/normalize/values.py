@@ -170,10 +170,15 @@ def scaled(value: Any, factor: float | int) -> float | int | None:
     return round(product) if isinstance(factor, int) else product
 
 
-def conformed(fields: Fields, kinds: Mapping[str, tuple[Callable[[Any], Any], bool]], aside: str) -> None:
+def conformed(
+    fields: Fields,
+    kinds: Mapping[str, tuple[Callable[[Any], Any], bool]],
+    closed: Mapping[str, frozenset[str]],
+    aside: str,
+) -> None:
     """Give the sender's own ECS fields their ECS type, in place; a value that does not fit moves to `aside` + name.
 
-    `kinds`: ECS name → (conversion, whether ECS wants a list).
+    `kinds`: ECS name → (conversion, whether ECS wants a list). `closed`: name → all values that ECS allows.
     """
     for name in fields.keys() & kinds.keys():
         convert, many = kinds[name]
@@ -181,6 +186,8 @@ def conformed(fields: Fields, kinds: Mapping[str, tuple[Callable[[Any], Any], bo
         if value is None:
             continue
         made = listed(value, convert) if many else convert(value)
+        if made is not None and name in closed and not closed[name].issuperset(made if many else (made,)):
+            made = None
         if made is None:
             del fields[name]
             fields[aside + name] = value

@@ -32,7 +32,7 @@ _HEADER_NAMES: Final = (
     "severity",
 )
 #: `key=` at the start or after a blank. Keys: letters, digits, `_`, `.`, `-`, brackets (ad.field[0]).
-_KEY: Final = re.compile(r"(?:^|(?<=\s))([A-Za-z0-9_][\w.\-\[\]]{0,127})=")
+_KEY: Final = re.compile(r"(?:^|\s)([A-Za-z0-9_][\w.\-\[\]]{0,127})=")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _MEANING: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
@@ -58,15 +58,13 @@ def make(root: str = "") -> Decode:
         out: dict[str, Any] = {
             names[name]: _unescaped(part) for name, part in zip(_HEADER_NAMES, head.groups(), strict=True)
         }
-        extension = text[head.end() :]
-        keys = list(_KEY.finditer(extension))
-        for at, key in enumerate(keys):
-            end = keys[at + 1].start() if at + 1 < len(keys) else len(extension)
-            value = extension[key.end() : end]
-            out[keys_of[key[1]]] = _unescaped(value.rstrip(" ") if at + 1 < len(keys) else value.rstrip())
+        parts = _KEY.split(text[head.end() :])
+        keys = parts[1::2]
+        for key, value in zip(keys, parts[2::2], strict=True):
+            out[keys_of[key]] = _unescaped(value.rstrip())
         for key in keys:
-            if key[1].endswith("Label") and (label := out[keys_of[key[1]]]):
-                labelled = out.get(keys_of[key[1][:-5]])
+            if key.endswith("Label") and (label := out[keys_of[key]]):
+                labelled = out.get(keys_of[key[:-5]])
                 if labelled is not None:
                     out[labels[label.replace(" ", "_")]] = labelled
         return out
