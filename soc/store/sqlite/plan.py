@@ -99,6 +99,8 @@ class Planner:
             return Plan()
         if isinstance(query, Words):
             return _words(query)
+        if query.field == "event.id":
+            return _event_id(query)
         if query.field in terms.LETTER:
             return self._terms(query)
         if isinstance(query, Range) and query.field == "@timestamp" and query.kind == "time":
@@ -217,15 +219,10 @@ def _network_terms(query: Network, start: str) -> Plan:
     return Plan(" OR ".join(f"{terms.quoted(f'{first}{low + i:x}')} *" for i in range(1 << (4 - bits))))
 
 
-_EVENT_ID: Final = re.compile(r"[0-9]{8}-.+")
-
-
 def _other(query: Equals | Wild | Range | Network | Exists) -> Plan:
     """Fields without terms: the words of the value narrow it down, the document decides."""
     if not isinstance(query, Equals):
         return Plan(exact=False)
-    if query.field == "event.id" and _EVENT_ID.fullmatch(query.text):
-        return Plan(where=f"item.id = {packed_id_sql(query.text)}", exact=False)
     if query.field in UNSPOKEN:
         return Plan(exact=False)
     options = [words(query.text)]
@@ -258,7 +255,13 @@ def unpacked_id(day: str, packed: bytes | str) -> str:
     return f"{day}-{packed}"
 
 
-def packed_id_sql(event_id: str) -> str:
-    """`packed_id` as an SQL literal."""
-    packed = packed_id(event_id)
-    return f"x'{packed.hex()}'" if isinstance(packed, bytes) else _literal(packed)
+def _event_id(query: Equals | Wild | Range | Network | Exists) -> Plan:
+    """The store's id, or the sender's own where there is one. An id kept as text (which SQLite sorts before blobs)
+    may match in another case."""
+    if not isinstance(query, Equals):
+        return Plan(exact=False)
+    own = _equal_term(query, f"\x80{terms.LETTER['event.id']}")
+    packed = packed_id(query.text)
+    held = ["item.id < x''", own.condition()]
+    held += [f"item.id = x'{packed.hex()}'"] if isinstance(packed, bytes) else []
+    return Plan(where=" OR ".join(filter(None, held)) if own.match else "", exact=False)

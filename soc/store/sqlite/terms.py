@@ -15,6 +15,7 @@ What the tokenizer would split at (punctuation) is replaced by C1 controls and p
 from __future__ import annotations
 
 import socket
+import string
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -54,8 +55,9 @@ TERM_FIELDS: Final = (
     "soc.triage.assignee",
     "winlog.channel",
     "file.name",
+    "event.id",  # the sender's own, where there is one
 )
-LETTER: Final = {name: chr(ord("a") + i) for i, name in enumerate(TERM_FIELDS)}
+LETTER: Final = dict(zip(TERM_FIELDS, string.ascii_lowercase + string.digits, strict=False))
 
 
 #: Field → its letter; None for those that are kept out of the text of the rest.
@@ -101,6 +103,8 @@ def index_texts(fields: Mapping[str, Any]) -> tuple[str, str, str]:
             continue
         if letter:
             add(term(name, value))
+    if "event.id" in fields:
+        out += [term("event.id", member) for member in scalars(fields["event.id"])]
     if not _PARENTS.isdisjoint(fields):
         out += [term(name, member) for name in TERM_FIELDS if name not in fields for member in members(fields, name)]
     return _text_of(fields, "event.original"), _text_of(fields, "message"), BREAK.join(out)
