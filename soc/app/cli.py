@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Final
 
 import typer
@@ -27,6 +28,7 @@ FINDINGS: Final = 1
 USAGE: Final = 2
 CONTENT: Final = 3
 UNREACHABLE: Final = 4
+BUG: Final = 70  # sysexits.h, EX_SOFTWARE
 INTERRUPTED: Final = 130
 
 app = typer.Typer(
@@ -76,4 +78,8 @@ def main() -> None:
     except SocError as wrong:
         say(str(wrong))
         code = USAGE
+    except Exception:
+        say(traceback.format_exc())
+        say("lỗi của chương trình, không phải của bạn · a bug of ours; please report the lines above")
+        code = BUG
     sys.exit(code)

@@ -19,7 +19,10 @@ def check(
     environment: Annotated[bool, typer.Option(help="Look at this machine, too: folders, ports, free disk.")] = True,
     json_: JsonOption = False,
 ) -> None:
-    """Exit 0 if all is well, 1 if this machine lacks something, 3 if the content is wrong."""
+    """Check the configuration, everything that it names, and this machine.
+
+    Exit 0 if all is well, 1 if this machine lacks something or a rule is refused, 3 if the content is wrong.
+    """
     from soc.app.check import check as examine
 
     report = examine(settings(config), environment)

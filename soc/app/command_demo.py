@@ -8,15 +8,11 @@ from typing import Annotated
 
 import typer
 
-from soc.app import demo as engine
 from soc.app import output
-from soc.app.alert_view import show
-from soc.app.backends import open_store
 from soc.app.command_alerts import alert_table
-from soc.app.command_run import stopping
 from soc.app.logs import configure
 from soc.app.options import LangOption, language
-from soc.app.progress import progress
+from soc.app.stopping import stopping
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +25,11 @@ def demo(
     lang: LangOption = None,
 ) -> None:
     """Recreates the sample province (5 units, 3 days, 4 attacks) and runs it end to end."""
+    from soc.app import demo as engine
+    from soc.app.alert_view import show
+    from soc.app.backends import open_store
+    from soc.app.progress import progress
+
     made = engine.Demo((folder or Path(os.environ.get("SOC_DATA_DIR", "var")) / "demo").absolute())
     if clean:
         made.clean()
@@ -51,13 +52,12 @@ def demo(
     alert_table(alerts, len(alerts), language(lang))
     if (gravest := engine.gravest(alerts)) is not None:
         show(gravest.document, language(lang))
-    _where_next(made, counts, vi)
+    _where_next(made.config_path, counts, vi)
     if counts["deficit"]:
         raise typer.Exit(1)
 
 
-def _where_next(made: engine.Demo, counts: dict[str, int], vi: bool) -> None:
-    config = made.config_path
+def _where_next(config: Path, counts: dict[str, int], vi: bool) -> None:
     fate = (
         f"{counts['received']} bản ghi nhận, {counts['stored']} lưu, {counts['rejected']} loại, "
         f"{counts['deficit']} thiếu"

@@ -68,7 +68,7 @@ def search(
 def ledger(
     config: ConfigOption = None, since: SinceOption = None, json_: JsonOption = False, lang: LangOption = None
 ) -> None:
-    """Sổ đối chiếu: every record's fate by unit, source and hour of receipt. Exit 1 on a deficit."""
+    """Sổ đối chiếu: nhận, lưu, loại, thiếu. · Every record's fate by unit, source and hour. Exit 1 on a deficit."""
     settled = settings(config)
     rows = balance(open_store(settled), settled.data_dir / "collect", output.moment(since, datetime.now(UTC)))
     if json_:

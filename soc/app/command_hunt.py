@@ -13,14 +13,13 @@ import typer
 
 from soc.alert import words
 from soc.alert.policy import LEVELS, rank
-from soc.app import hunt as engine
 from soc.app import output
-from soc.app.content import existing, pipeline_files
 from soc.app.options import Lang, LangOption, language
-from soc.app.paths import shipped
+from soc.app.paths import existing, pipeline_files, shipped
 from soc.event import ContentError
 
 if TYPE_CHECKING:
+    from soc.app import hunt as engine
     from soc.detect import RuleSet
 
 _SHOWN: Final = 20
@@ -41,7 +40,11 @@ def hunt(
     stats: Annotated[Path | None, typer.Option(help="Write figures of the run to this file.")] = None,
     lang: LangOption = None,
 ) -> None:
-    """Exit 0 with or without matches, 3 if no rule loads."""
+    """Run a rule set over log files as they are, with no configuration.
+
+    Exit 0 with or without matches, 3 if no rule loads.
+    """
+    from soc.app import hunt as engine
     from soc.normalize import load_sources
 
     if min_level not in LEVELS:
@@ -72,7 +75,9 @@ def hunt(
         _tables(total.lines, language(lang))
         output.say(f"{total.events} events, {matches} matches, {wall_s:.1f} s")
     if stats:
-        stats.write_bytes(orjson.dumps(_figures(total, matches, loaded, load_s, wall_s), option=orjson.OPT_INDENT_2))
+        stats.write_bytes(
+            orjson.dumps(_figures(total, matches, loaded, load_s, wall_s, engine.usage()), option=orjson.OPT_INDENT_2)
+        )
 
 
 def _rules(paths: list[Path], pipelines: list[Path]) -> RuleSet:
@@ -89,7 +94,9 @@ def _rules(paths: list[Path], pipelines: list[Path]) -> RuleSet:
     return loaded
 
 
-def _figures(total: engine.Found, matches: int, loaded: RuleSet, load_s: float, wall_s: float) -> dict[str, Any]:
+def _figures(
+    total: engine.Found, matches: int, loaded: RuleSet, load_s: float, wall_s: float, used: dict[str, float]
+) -> dict[str, Any]:
     return {
         "schema": output.SCHEMA,
         "events": total.events,
@@ -99,7 +106,7 @@ def _figures(total: engine.Found, matches: int, loaded: RuleSet, load_s: float, 
         "rules_refused": [{"file": r.path, "line": r.line, "reason": r.why} for r in loaded.refused],
         "load_s": round(load_s, 3),
         "wall_s": round(wall_s, 3),
-        **engine.usage(),
+        **used,
         "events_per_s": round(total.events / max(1e-6, wall_s - load_s), 1),
     }
 

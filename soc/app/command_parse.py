@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from soc.app import output
-from soc.app.content import existing
 from soc.app.options import ConfigOption, settings
-from soc.app.reading import records
+from soc.app.paths import existing
 from soc.event import RawRecord, RecordError, Rejected, nested, parse_rfc3339
 
 
@@ -28,7 +27,8 @@ def parse(
     config: ConfigOption = None,
     json_: Annotated[bool, typer.Option("--json", help="The output is NDJSON with and without it.")] = False,
 ) -> None:
-    """One NDJSON line per event: the nested ECS document, or the error and the original."""
+    """Show what the parser makes of raw lines: one NDJSON line per event (nested ECS), or the error and the original."""
+    from soc.app.reading import records
     from soc.normalize import load_sources
 
     sources = load_sources(existing(settings(config).sources, "sources"))

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from soc.app import output
-from soc.app.content import existing, pipeline_files
 from soc.app.options import ConfigOption, JsonOption, settings
+from soc.app.paths import existing, pipeline_files
 
 commands = typer.Typer(name="rules", help="Luật phát hiện: kiểm tra, thử. · Detection rules: lint, test.")
 

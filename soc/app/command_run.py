@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from soc.app import output, roles
+from soc.app import output
 from soc.app.logs import configure
 from soc.app.options import ConfigOption, LangOption, settings
+from soc.app.stopping import stopping
 from soc.app.supervisor import Role, Supervisor
 
 run_commands = typer.Typer(name="run", help="Chạy hệ thống hoặc từng vai trò. · Run the workers until a signal.")
@@ -22,20 +21,6 @@ _ROLES: Final = ("collect", "detect", "alert", "watch")
 def register(app: typer.Typer) -> None:
     app.add_typer(run_commands, rich_help_panel="Running")
     app.command("ingest", rich_help_panel="Running")(ingest)
-
-
-def stopping() -> threading.Event:
-    """Set by SIGTERM and SIGINT; a second signal ends the process at once."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    return stop
 
 
 @run_commands.command("all")
@@ -56,6 +41,8 @@ def run_all(config: ConfigOption = None) -> None:
 def run_collect(config: ConfigOption = None) -> None:
     """Listeners and watched files → topic soc.raw."""
     configure("collect")
+    from soc.app import roles
+
     roles.collect(settings(config), stopping())
 
 
@@ -65,6 +52,8 @@ def run_detect(
 ) -> None:
     """soc.raw → events in the store, detections on soc.detections."""
     configure(f"detect-{number}")
+    from soc.app import roles
+
     roles.detect(settings(config), stopping(), number)
 
 
@@ -74,6 +63,8 @@ def run_alert(
 ) -> None:
     """soc.detections → correlations and alerts."""
     configure(f"alert-{number}")
+    from soc.app import roles
+
     roles.alert(settings(config), stopping(), number)
 
 
@@ -81,6 +72,8 @@ def run_alert(
 def run_watch(config: ConfigOption = None) -> None:
     """Retention and the ledger's balance."""
     configure("watch")
+    from soc.app import roles
+
     roles.watch(settings(config), stopping())
 
 

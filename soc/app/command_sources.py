@@ -10,8 +10,8 @@ import typer
 from soc.alert import words
 from soc.app import output
 from soc.app.backends import open_store
-from soc.app.content import existing
 from soc.app.options import ConfigOption, JsonOption, settings
+from soc.app.paths import existing
 from soc.event import rfc3339
 
 commands = typer.Typer(name="sources", help="Nguồn nhật ký: danh mục, tình trạng. · Log sources and their health.")

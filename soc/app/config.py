@@ -64,6 +64,9 @@ class HttpConfig(Section):
     unit: str = ""
     priority: Literal["critical", "normal", "low"] = "normal"
     tokens_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
     max_body_mb: int = Field(32, ge=1)
 
 

@@ -22,7 +22,7 @@ from soc.detect import RuleSet
 from soc.detect.correlate import Correlator
 from soc.detect.wire import completed, to_message
 from soc.enrich import Enricher
-from soc.event import Batch, Detection, Event, RecordError, Rejected
+from soc.event import Batch, Detection, RecordError, Rejected
 from soc.normalize import Sources
 from soc.org import Org
 from soc.store.base import Store
@@ -98,9 +98,8 @@ def turn(bus: Bus, store: Store, content: Content, deliveries: Sequence[Delivery
 
 def examine(deliveries: Sequence[Delivery], content: Content) -> Batch:
     """Deliveries → events with their detections, records without events, rejected records. No writing."""
-    batch = parsed(deliveries, content.sources)
+    batch = parsed(deliveries, content.sources, content.lateness)
     content.enricher.enrich(batch.events)
-    mark_late(batch.events, content.lateness)
     batch.detections = content.rules.match([e.fields for e in batch.events], [e.logsources for e in batch.events])
     for event, found in zip(batch.events, batch.detections, strict=True):
         if found:
@@ -108,8 +107,11 @@ def examine(deliveries: Sequence[Delivery], content: Content) -> Batch:
     return batch
 
 
-def parsed(deliveries: Sequence[Delivery], sources: Sources) -> Batch:
-    """The records, and the events that they hold."""
+def parsed(deliveries: Sequence[Delivery], sources: Sources, lateness: timedelta) -> Batch:
+    """The records, and the events that they hold; soc.late marks those that came later than correlation waits.
+
+    The records of a file are read when it is read: their events are not late, they are old.
+    """
     batch = Batch()
     events = sources.events
     for delivery in deliveries:
@@ -121,22 +123,15 @@ def parsed(deliveries: Sequence[Delivery], sources: Sources) -> Batch:
             batch.rejected.append(Rejected(record, error.code, error.detail, "parse"))
             continue
         if found:
+            live = "file" not in record.facts
             for event in found:
                 event.registered = record.source
+                if live and event.received - event.timestamp > lateness:
+                    event.fields["soc.late"] = True
             batch.events += found
         else:
             batch.filtered.append(record)
     return batch
-
-
-def mark_late(events: Sequence[Event], lateness: timedelta) -> None:
-    """soc.late on events that reached us by the network longer after they happened than correlation waits.
-
-    A file is read when it is read: its events are not late, they are old.
-    """
-    for event in events:
-        if event.fields.pop("soc.live", False) and event.received - event.timestamp > lateness:
-            event.fields["soc.late"] = True
 
 
 def store_batch(store: Store, batch: Batch) -> None:

@@ -21,8 +21,8 @@ import yaml
 from soc.app import alerting, detecting
 from soc.app.backends import open_bus, open_store
 from soc.app.config import Config
-from soc.app.content import existing
 from soc.app.locks import is_running
+from soc.app.paths import existing
 from soc.app.reading import framing_of
 from soc.app.runner import Stopped
 from soc.app.supervisor import Role, Supervisor

@@ -23,7 +23,7 @@ _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 15.0
 
 
-class Stopped(Exception):  # noqa: N818  a signal, not an error
+class Stopped(Exception):
     """The worker was told to stop while it waited; nothing of the turn counts."""
 
 

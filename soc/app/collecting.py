@@ -1,0 +1,82 @@
+"""The collect role: the collectors of the configuration, onto the bus, until the stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from soc.app.backends import open_bus
+from soc.app.check import collector_mistakes
+from soc.app.config import CollectConfig, Config, FileConfig, SyslogConfig
+from soc.app.content import load_units_of
+from soc.app.paths import existing
+from soc.app.reading import framing_of
+from soc.collect.base import Collecting, CollectorConfig
+from soc.collect.file import FileSource
+from soc.collect.http import HttpListener
+from soc.collect.syslog import SyslogListener
+from soc.event import ContentErrors
+from soc.normalize import Sources, load_sources
+
+
+def run(config: Config, stop: threading.Event, beat: Callable[[], None]) -> None:
+    """Raises ContentErrors for a collector that cannot be right, TransportError for a port that is taken."""
+    sources = load_sources(existing(config.sources, "sources"))
+    if wrong := list(collector_mistakes(config, sources, load_units_of(config))):
+        raise ContentErrors(wrong)
+    bus = open_bus(config)
+    try:
+        collecting = Collecting(
+            [collector(c, sources) for c in config.collect],
+            bus=bus,
+            folder=config.data_dir / "collect",
+            framing_of=framing_of(sources, "auto"),
+            max_spool_bytes=config.spool.max_mb << 20,
+            min_free_percent=config.spool.min_free_percent,
+        )
+        beating = threading.Thread(target=_beat, args=(stop, beat), name="beat", daemon=True)
+        beating.start()
+        collecting.run(stop)
+    finally:
+        bus.close()
+
+
+def _beat(stop: threading.Event, beat: Callable[[], None]) -> None:
+    while not stop.wait(1.0):
+        beat()
+
+
+def collector(config: CollectConfig, sources: Sources) -> CollectorConfig:
+    """A section of the configuration as its collector takes it."""
+    if isinstance(config, SyslogConfig):
+        return SyslogListener(
+            config.listen,
+            config.transport,
+            config.source,
+            config.unit,
+            config.priority,
+            tls_cert=config.tls_cert or "",
+            tls_key=config.tls_key or "",
+            tls_ca=config.tls_ca or "",
+        )
+    if isinstance(config, FileConfig):
+        framings = sources.get(config.source).framings if config.source != "auto" else ()
+        return FileSource(
+            config.paths,
+            config.source,
+            config.unit,
+            config.priority,
+            multiline=config.multiline or "",
+            framing=framings[0] if len(framings) == 1 else "auto",
+        )
+    return HttpListener(
+        config.listen,
+        config.tokens_file or "",
+        config.source,
+        config.unit,
+        config.priority,
+        config.max_body_mb,
+        tls_cert=config.tls_cert or "",
+        tls_key=config.tls_key or "",
+        tls_ca=config.tls_ca or "",
+    )
