@@ -1,7 +1,8 @@
 """Sigma: rules and events in, detections out.
 
 `load_rules` reads rules, correlations and filters, and says what it refused; `RuleSet.match` evaluates all of them over
-a batch of events. What every construct means stands in docs/sigma.md; correlation in `soc.detect.correlate`.
+a batch of events. What every construct means stands, case by case, in tests/corpus/sigma; correlation in
+`soc.detect.correlate`.
 """
 
 from soc.detect.correlation import Correlation

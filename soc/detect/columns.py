@@ -8,66 +8,15 @@ does not grow with the number of rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from operator import itemgetter
+from collections.abc import Mapping
 from typing import Any, Final
-
-from ahocorasick_rs import AhoCorasick, Implementation
 
 from soc.detect.fold import fold, plain
 from soc.detect.keywords import words
-from soc.detect.marks import BEGIN, END, STAND_INS
+from soc.detect.scan import Scan
 from soc.detect.value import Scalar, find, members, number, text
 
-_first = itemgetter(0)
 _NONE: Final[frozenset[int]] = frozenset()
-
-
-class Scan:
-    """Literals of one kind of case: text → ids of those that it satisfies."""
-
-    def __init__(self, normal: Callable[[str], str]) -> None:
-        self.normal = normal
-        self.marked: dict[str, int] = {}  # literal with the marks that its kind of match needs → atom
-        self.whole: dict[str, int] = {}
-        self.automaton: AhoCorasick | None = None
-        self.ids: list[int] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.marked or self.whole)
-
-    def only(self, atoms: frozenset[int]) -> Scan:
-        """A scan for the marked literals among these atoms."""
-        out = Scan(self.normal)
-        out.marked = {literal: atom for literal, atom in self.marked.items() if atom in atoms}
-        out.build()
-        return out
-
-    def build(self) -> None:
-        self.ids = list(self.marked.values())
-        if self.marked:
-            small = sum(map(len, self.marked)) <= _DFA_CHARS
-            kind = Implementation.DFA if small else Implementation.ContiguousNFA
-            self.automaton = AhoCorasick(list(self.marked), implementation=kind)
-
-    def atoms(self, value: str) -> set[int]:
-        normal = self.normal(value)
-        if BEGIN in normal or END in normal:
-            normal = normal.translate(STAND_INS)
-        found = self.scan(f"{BEGIN}{normal}{END}")
-        if self.whole:
-            whole = self.whole.get(normal)
-            if whole is not None:
-                found.add(whole)
-        return found
-
-    def scan(self, marked: str) -> set[int]:
-        """Atoms of the marked literals that occur in texts, already normal, between marks."""
-        if self.automaton is None:
-            return set()
-        hits = self.automaton.find_matches_as_indexes(marked, True)
-        ids = self.ids
-        return {ids[i] for i in set(map(_first, hits))}
 
 
 class Column:
@@ -130,6 +79,19 @@ class Column:
         if not isinstance(value, str):
             found.update(self.typed.get(parsed, ()))
 
+    def plain(self, event: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Name and value of the field where it is one flat text, as nearly always; None for everything else."""
+        found = ""
+        value = None
+        for name in self.targets or (self.own or "",):
+            other = event.get(name)
+            if other is None:
+                continue
+            if type(other) is not str or (value is not None and value != other):
+                return "", None
+            found, value = found or name, other
+        return found, value
+
     def values(self, event: Mapping[str, Any]) -> tuple[bool, list[Any]]:
         """Is the field there; and its scalars, nulls and objects.
 
@@ -151,8 +113,6 @@ class Column:
         return here, [None] if here else []
 
 
-#: Literals of so many characters together make a DFA of a few MB, twice as fast as the compact automaton.
-_DFA_CHARS: Final = 12_000
 _MEMO_VALUES: Final = 4096
 _MEMO_CHARS: Final = 512
 _NUMERIC_STARTS: Final = frozenset("0123456789+-")

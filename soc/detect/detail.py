@@ -94,9 +94,11 @@ def _true(at: _Node, batch: Batch, bit: int) -> list[int]:
 
 def _matched(ask: Ask, column: Column | None, event: Mapping[str, Any]) -> Matched:
     assert column is not None
-    here, values = column.values(event)
-    if column.keywords or len(values) > 1:
-        values = next((some for p in ask.predicates if (some := satisfying(p, here, values, ask, event))), values)[:1]
-    actual = "" if not values or values[0] is None else text_of(values[0])[:MAX_ACTUAL]
-    ecs = next((name for name in column.names if name in event), ask.targets[0] if ask.targets else "")
-    return Matched(ask.field or "", ecs, ask.op, ask.pattern, actual)
+    name, value = column.plain(event)
+    if value is None:
+        here, values = column.values(event)
+        if column.keywords or len(values) > 1:
+            values = next((v for p in ask.predicates if (v := satisfying(p, here, values, ask, event))), values)
+        name = next((n for n in column.names if n in event), ask.targets[0] if ask.targets else "")
+        value = "" if not values or values[0] is None else text_of(values[0])
+    return Matched(ask.field or "", name, ask.op, ask.pattern, value[:MAX_ACTUAL])

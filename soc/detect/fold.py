@@ -57,5 +57,10 @@ def fold(text: str) -> str:
     """The text without distinctions of case; as long as plain(text), character by character."""
     if text.isascii():
         return text.lower()
+    try:  # Latin-1 is NFC, and lower() folds all of it but the micro sign
+        if b"\xb5" not in text.encode("latin-1"):
+            return text.lower()
+    except UnicodeEncodeError:
+        pass
     text = plain(text)
     return text.translate(_TABLE) if _NOT_LOWER.search(text) else text.lower()

@@ -1,11 +1,15 @@
-"""Keywords: an event → the words that rules without a field look at, one by one or as one marked text for a scan."""
+"""Keywords: events → the words that rules without a field look at, and the literals found in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any, Final
 
-from soc.detect.marks import BEGIN, BETWEEN, END, STAND_INS
+from soc.detect.marks import BEGIN, BETWEEN, END, clean
+from soc.detect.pivot import Cells
+from soc.detect.scan import Scan
 from soc.detect.value import Scalar, leaves, text
 
 #: Names that the pipeline itself writes into every event: no words of the sender, so no keyword may find them.
@@ -25,6 +29,8 @@ _OURS: Final = frozenset(
         "event.original",
     )
 )
+#: The line as it came; where it is plain text, it is the only place that holds every word.
+ORIGINAL: Final = "event.original"
 _OUR_ROOTS: Final = ("soc.", "organization.", "related.")
 
 
@@ -36,37 +42,66 @@ def words(event: Mapping[str, Any]) -> Iterator[Scalar]:
     for name, value in event.items():
         if senders(name):
             yield from leaves(value)
-    original = event.get("event.original")
+    original = event.get(ORIGINAL)
     if isinstance(original, str) and not structured(original):
         yield original
 
 
-def marked_text(event: Mapping[str, Any], names: Set[str]) -> str:
-    """All `words` in one text, each between marks, "" if there are none.
+class WordScan:
+    """The words of a batch, each text once, with the events that hold it; only events of `need` count.
 
-    `names` are those of the event's fields that the sender wrote.
+    `everywhere` are the events with any word at all.
     """
-    inner: list[int] = []  # how many words each field is that is neither text nor number
-    found = [value if type(value) is str else _other(value, inner) for name, value in event.items() if name in names]
-    original = event.get("event.original")
-    if isinstance(original, str) and not structured(original):
-        found.append(original)
-    if len(found) == inner.count(0):
-        return ""
-    joined = BETWEEN.join(found)
-    marks = len(found) - 1 + sum(inner) - len(inner) + inner.count(0)
-    if joined.count(BEGIN) != marks or joined.count(END) != marks:  # a word holds a mark itself
-        joined = BETWEEN.join(text(word).translate(STAND_INS) for word in words(event))
-    return f"{BEGIN}{joined}{END}"
+
+    def __init__(self, cells: Mapping[str, Cells], need: int) -> None:
+        self._texts: list[str] = []
+        self._masks: list[int] = []
+        self._values: list[Scalar] = []
+        for name, (plain_values, others) in cells.items():
+            if name == ORIGINAL:
+                plain_values = {v: m for v, m in plain_values.items() if isinstance(v, str) and not structured(v)}
+                others = []
+            elif not senders(name):
+                continue
+            for value, mask in plain_values.items():
+                if mask & need:
+                    self._add(value, mask & need)
+            for value, bit in others:
+                if bit & need:
+                    for leaf in leaves(value):
+                        self._add(leaf, bit)
+        self.everywhere = 0
+        for mask in self._masks:
+            self.everywhere |= mask
+
+    def _add(self, value: Scalar, mask: int) -> None:
+        self._values.append(value)
+        self._texts.append(value if type(value) is str else text(value))
+        self._masks.append(mask)
+
+    def words(self) -> Iterator[tuple[Scalar, int]]:
+        """Each word with its events."""
+        return zip(self._values, self._masks, strict=True)
+
+    def hits(self, scan: Scan) -> Iterator[tuple[int, int]]:
+        """Atom and events of every literal that is found in a word."""
+        start, size = 0, 0
+        for end, word in enumerate(self._texts):
+            size += len(word)
+            if size > _SCAN_CHARS:
+                yield from self._hits(scan, start, end + 1)
+                start, size = end + 1, 0
+        yield from self._hits(scan, start, len(self._texts))
+
+    def _hits(self, scan: Scan, start: int, end: int) -> Iterator[tuple[int, int]]:
+        words = [clean(scan.normal(word)) for word in self._texts[start:end]]
+        begins = list(accumulate((len(word) + 2 for word in words), initial=0))
+        for atom, at in scan.positions(f"{BEGIN}{BETWEEN.join(words)}{END}"):
+            yield atom, self._masks[start + bisect_right(begins, at) - 1]
 
 
-def _other(value: Any, inner: list[int]) -> str:
-    """A field that is no text: its words; one without any (null, an empty list) leaves an empty place."""
-    if isinstance(value, bool | int | float):
-        return text(value)
-    found = list(map(text, leaves(value)))
-    inner.append(len(found))
-    return BETWEEN.join(found)
+#: Texts are joined up to so many characters before they are scanned.
+_SCAN_CHARS: Final = 1 << 20
 
 
 def senders(name: str) -> bool:

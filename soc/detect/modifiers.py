@@ -232,9 +232,7 @@ def _no_values(name: str) -> str:
 def _decoded(value: _Bytes) -> Parts:
     """Encoded ASCII as text, zero bytes and all."""
     if not value.ascii:
-        raise ValueError(
-            "an encoding of other than ASCII text must be followed by base64 or base64offset"
-        )
+        raise ValueError("an encoding of other than ASCII text must be followed by base64 or base64offset")
     return (value.data.decode("ascii"),) if value.data else ()
 
 

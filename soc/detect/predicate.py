@@ -169,7 +169,7 @@ def _compiled(source: str) -> Any:
     return re2_compile(source)
 
 
-def re2_compile(source: str) -> Any:
+def re2_compile(source: str | bytes) -> Any:
     """A compiled RE2 pattern that keeps its complaints to itself. Raises re2.error."""
     options = re2.Options()
     options.log_errors = False

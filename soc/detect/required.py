@@ -24,7 +24,7 @@ def required(pattern: str) -> list[str] | None:
         return None
 
 
-class _GiveUp(Exception):  # noqa: N818 - it is not an error
+class _GiveUp(Exception):
     """The expression holds something that is not read here."""
 
 

@@ -21,8 +21,9 @@ from soc.detect.detection import Ask, DraftError, leaves
 from soc.detect.explain import Explained, explained
 from soc.detect.files import rule_files
 from soc.detect.filters import Filter, narrowing, parse_filter
-from soc.detect.match import BATCH, Program, rows
+from soc.detect.match import Program
 from soc.detect.pipeline import Pipeline, load_pipelines, placeholder_values
+from soc.detect.pivot import BATCH, rows
 from soc.detect.rule import Rule, names_of, parse_rule
 from soc.detect.yamlload import Map, documents
 from soc.event import ContentError, Detection, LogSource

@@ -1,0 +1,101 @@
+"""What is tested value by value: predicates without a literal form → functions of a scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from soc.detect.columns import Column
+from soc.detect.compile import SlowAtom
+from soc.detect.fold import fold, plain
+from soc.detect.pattern import regex
+from soc.detect.pivot import BITS, rows
+from soc.detect.predicate import Predicate, Reference, Regex, Text, holds, re2_compile, refers
+from soc.detect.value import Scalar, text
+
+Test = Callable[[Scalar], bool]
+_MEMO_VALUES: Final = 4096
+
+
+def tester(predicate: Predicate) -> Test:
+    """The predicate as a function of a scalar, with what it needs made ready. Equal to `holds`."""
+    if isinstance(predicate, Regex):
+        return _searcher(predicate.source, plain)
+    if isinstance(predicate, Text):
+        return _searcher(regex(predicate.parts, predicate.cased), plain if predicate.cased else fold)
+    return lambda value: holds(predicate, value)
+
+
+def _searcher(source: str, normal: Callable[[str], str]) -> Test:
+    """RE2 over bytes, which spares it the way back to positions in the text."""
+    search = re2_compile(source.encode()).search
+    return lambda value: search(normal(text(value)).encode()) is not None
+
+
+class SlowTests:
+    """The slow atoms of all columns, their tests made when first needed."""
+
+    def __init__(self, atoms: Mapping[int, SlowAtom], columns: Sequence[Column]) -> None:
+        self._atoms = atoms
+        self._columns = columns
+        self._tests: dict[int, Test] = {}
+
+    def true(self, atom: int, events: Sequence[Mapping[str, Any]], mask: int) -> int:
+        """Events of the mask for which the atom holds."""
+        slow = self._atoms[atom]
+        column = self._columns[slow.column]
+        seen: dict[Any, bool] = {}
+        found = 0
+        for n in rows(mask):
+            event = events[n]
+            test = self._reference(slow, event) if slow.other >= 0 else self._test(atom)
+            flat = column.plain(event)[1]
+            for value in column.values(event)[1] if flat is None else (flat,):
+                if value is None or isinstance(value, Mapping):
+                    continue
+                if slow.other >= 0:
+                    answer: bool | None = test(value)
+                else:
+                    key = value if type(value) is str else (value, type(value))
+                    answer = seen.get(key)
+                    if answer is None:
+                        answer = seen[key] = test(value)
+                if answer:
+                    found |= BITS[n]
+                    break
+        return found
+
+    def _test(self, atom: int) -> Test:
+        known = self._tests.get(atom)
+        if known is None:
+            known = self._tests[atom] = tester(self._atoms[atom].predicate)
+        return known
+
+    def _reference(self, slow: SlowAtom, event: Mapping[str, Any]) -> Test:
+        """Does a value stand in the reference's relation to any value of the other field of this event?"""
+        reference = slow.predicate
+        assert isinstance(reference, Reference)
+        others = self._columns[slow.other].values(event)[1]
+        scalars = [other for other in others if other is not None and not isinstance(other, Mapping)]
+        return lambda value: any(refers(reference, value, other) for other in scalars)
+
+
+class EagerTests:
+    """The slow atoms of a column that serve as witnesses: value → those that hold, memoised.
+
+    References depend on the event: they are taken to hold, and asked again where it matters.
+    """
+
+    def __init__(self, column: Column) -> None:
+        self.tests = [(atom, tester(predicate)) for predicate, atom in column.eager if not isinstance(predicate, tuple)]
+        self.supposed = tuple(atom for predicate, atom in column.eager if isinstance(predicate, tuple))
+        self._memo: dict[Any, tuple[int, ...]] = {}
+
+    def atoms(self, value: Scalar) -> tuple[int, ...]:
+        key: Any = value if type(value) is str else (value, type(value))
+        known = self._memo.get(key)
+        if known is None:
+            if len(self._memo) >= _MEMO_VALUES:
+                self._memo.clear()
+            known = self._memo[key] = (*self.supposed, *(atom for atom, test in self.tests if test(value)))
+        return known
