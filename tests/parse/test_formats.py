@@ -120,6 +120,28 @@ def test_auditd_decodes_texts_only_where_they_can_be_encoded() -> None:
     assert (user["acct"], user["res"]) == ("a b", "failed")
 
 
+def test_xml_names_are_paths_and_attributes() -> None:
+    line = '<a:Alert xmlns:a="u" id="7"><Host name="pc">192.0.2.1</Host><T>1</T><T>2</T><E/></a:Alert>'
+    assert decoded("xml", line) == {"@id": "7", "Host.@name": "pc", "Host": "192.0.2.1", "T": ["1", "2"], "E": ""}
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        '<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>',
+        "<a>&nope;</a>",
+        "<a>",
+        "text",
+        "",
+        "<a>" * 70 + "</a>" * 70,
+        "<a>\ud800</a>",
+    ],
+)
+def test_xml_that_is_broken_or_dangerous_is_refused(bomb: str) -> None:
+    with pytest.raises(RecordError, match="bad_format"):
+        decoded("xml", bomb)
+
+
 def test_every_decoder_refuses_an_option_that_it_does_not_know() -> None:
     for decoder in DECODERS.values():
         with pytest.raises(TypeError):
