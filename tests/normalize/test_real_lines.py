@@ -116,6 +116,33 @@ def _cases(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
+def test_audit_records_of_another_engine_mean_the_same(sources: Sources, shared_data: Path) -> None:
+    checked: Counter[str] = Counter()
+    for case in _cases(shared_data / "fixtures" / "open_xp_norm.jsonl"):
+        if "/auditd/" not in case["path"]:
+            continue
+        wrapped, norm = json.loads(case["raw"]), case["norm"]
+        if len(wrapped["items"]) != 1:
+            continue  # several lines of one kernel event: here each is an event
+        ((kind, bodies),) = wrapped["items"].items()
+        stamp = f"{wrapped['timestamp']}.{wrapped['timestampfractional']}:{wrapped['eventid']}"
+        line = f"node={wrapped['node']} type={kind} msg=audit({stamp}): {bodies[0]}"
+        (event,) = sources.events(RawRecord("1", line.encode(), RECEIVED, "auto", "", "h", case["raw"]))
+        fields = event.fields
+        assert event.source == "auditd" and invalid(fields) == []
+        assert fields["@timestamp"][:19] == norm["time"][:19]
+        if norm.get("status") in ("success", "failure") and "event.outcome" in fields:
+            assert fields["event.outcome"] == norm["status"], line
+            checked["outcome"] += 1
+        if "subject.process.fullpath" in norm and "process.executable" in fields:
+            assert fields["process.executable"] == norm["subject.process.fullpath"], line
+            checked["executable"] += 1
+        if norm["object"] == "account" and norm.get("object.account.name") and "user.target.name" in fields:
+            assert fields["user.target.name"] == norm["object.account.name"], line
+            checked["target"] += 1
+    assert checked["outcome"] > 40 and checked["executable"] > 40 and checked["target"] > 5
+
+
 #: File → how many lines no source can use: continuation lines of multi-line messages, a month that does not exist.
 SYSLOG = {
     "syslog": 2,
