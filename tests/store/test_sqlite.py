@@ -64,6 +64,28 @@ def test_each_day_of_receipt_is_a_file(store: SqliteStore, tmp_path: Path) -> No
     assert [path.name.split("-")[1] for path in tmp_path.glob("events-*")] == ["20261125"] * 3  # with -wal and -shm
 
 
+def test_what_a_crash_left_of_an_expired_day_is_swept_up(store: SqliteStore, tmp_path: Path) -> None:
+    store.write([event(0, {})])
+    left = tmp_path / "events-20260101-00000000.sqlite"
+    for suffix in ("", "-wal", "-shm"):
+        left.with_name(left.name + suffix).write_bytes(b"")
+    store.expire(NOON.date())
+    assert not list(tmp_path.glob("events-2026010*"))
+    assert total(store, "") == 1
+
+
+def test_a_reader_creates_no_file_for_a_day_that_another_process_deletes(store: SqliteStore, tmp_path: Path) -> None:
+    store.write([event(0, {})])
+    reader = SqliteStore(tmp_path)
+    reader._catalog.days()
+    (path,) = tmp_path.glob("events-*.sqlite")
+    store.close()
+    path.unlink()
+    assert (total(reader, ""), reader.event(event(0, {}).id), reader.ledger()) == (0, None, [])
+    assert not list(tmp_path.glob("events-*.sqlite"))
+    reader.close()
+
+
 def test_an_event_whose_id_names_no_day_is_refused(store: SqliteStore) -> None:
     strange = event(1, {})
     strange.id = strange.record_id = "x"

@@ -29,6 +29,7 @@ def connect(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Conne
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA secure_delete = OFF")
             connection.execute("PRAGMA journal_size_limit = 67108864")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages of 4 KiB
         except sqlite3.Error:
             connection.close()
             raise

@@ -50,10 +50,10 @@ _Place = tuple[str, str, int]  # unit, source, hour of receipt in µs
 class Day:
     """The file of a day. Threads may not use one at the same time. Raises TransportError."""
 
-    def __init__(self, path: Path, day: str) -> None:
+    def __init__(self, path: Path, day: str, create: bool = True) -> None:
         self.path = path
         self.day = day
-        self.connection = connect(path, "FULL")
+        self.connection = connect(path, "FULL", create)
         prepare(self.connection, path, _SCHEMA, FORMAT)
         self.documents = Documents(self.connection, self._complete)
 

@@ -14,15 +14,18 @@ from soc.event import TransportError
 BUSY_TIMEOUT_S: Final = 10.0
 
 
-def connect(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
-    """Open or create the file in WAL mode, transactions begun by hand. Raises TransportError.
+def connect(path: Path, synchronous: Literal["FULL", "NORMAL"], create: bool = True) -> sqlite3.Connection:
+    """Open the file (or create it) in WAL mode, transactions begun by hand. Raises TransportError.
 
     FULL: a commit has reached the disk when it returns, so it survives a power cut. NORMAL: it survives the death
     of the process; a power cut may take the last commits back, whole and in order (sqlite.org/pragma.html).
     """
     with failures(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        address = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+        connection = sqlite3.connect(
+            address, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=True
+        )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from soc.event import Alert, Event, Fields, RawRecord, Rejected
+from soc.event import Alert, Event, Fields, RawRecord, Rejected, TransportError
 from soc.store.base import LedgerRow, Page, Written
 from soc.store.sqlite.alerts import Alerts
 from soc.store.sqlite.catalog import Catalog
@@ -84,26 +84,46 @@ class SqliteStore:
                 except BaseException:
                     file.documents.forget_unwritten()
                     raise
+            self._discard(file)
 
-    def _file(self, name: str, day: str) -> Day:
+    def _file(self, name: str, day: str, create: bool = True) -> Day:
         if name not in self._open:
-            self._open[name] = Day(self._folder / name, day)
+            self._open[name] = Day(self._folder / name, day, create)
         return self._open[name]
+
+    def _known(self, name: str, day: str) -> Day | None:
+        """The day's file; None while another process is about to create it or has just deleted it."""
+        try:
+            return self._file(name, day, create=False)
+        except TransportError:
+            if (self._folder / name).exists():
+                raise
+            return None
 
     def _days(self) -> list[Day]:
         """The files of all days, oldest first. Files that retention has removed meanwhile are let go."""
         days = self._catalog.days()
         for name in self._open.keys() - set(days.values()):
             self._open.pop(name).close()
-        return [self._file(name, day) for day, name in days.items()]
+        return [file for day, name in days.items() if (file := self._known(name, day)) is not None]
+
+    def _discard(self, file: Day) -> None:
+        """Close and delete the file of a day that the catalog has no more."""
+        self._open.pop(file.path.name).close()
+        self._delete(file.path)
+
+    def _delete(self, path: Path) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            with failures(path):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
 
     def event(self, event_id: str) -> Fields | None:
         with self._lock:
             day = _day(event_id)
             name = None if day is None else self._catalog.days().get(day)
-            if day is None or name is None:
+            file = None if day is None or name is None else self._known(name, day)
+            if file is None:
                 return None
-            file = self._file(name, day)
             with failures(file.path), snapshot(file.connection):
                 n = file.documents.number(packed_id(event_id))
                 return None if n is None else file.documents.read(n)
@@ -116,7 +136,9 @@ class SqliteStore:
         with self._lock:
             days = self._catalog.days()
             for day in by_day.keys() & days.keys():
-                file = self._file(days[day], day)
+                file = self._known(days[day], day)
+                if file is None:
+                    continue
                 with failures(file.path), snapshot(file.connection):
                     for start in range(0, len(by_day[day]), _MAX_IDS):
                         found |= file.fates(by_day[day][start : start + _MAX_IDS])
@@ -252,10 +274,12 @@ class SqliteStore:
                     events, rejected = file.count()
                     self._catalog.remove(day)
                 removed.update(events=events, rejected=rejected)
-                self._open.pop(file.path.name).close()
-                for suffix in ("", "-wal", "-shm"):
-                    with suppress(FileNotFoundError), failures(file.path):
-                        file.path.with_name(file.path.name + suffix).unlink(missing_ok=True)
+                self._discard(file)
+            # what a crash left between the two steps: 1. list the files 2. ask the catalog, which knows them first
+            files = list(self._folder.glob("events-*.sqlite"))
+            for path in files:
+                if path.name not in self._catalog.days().values():
+                    self._delete(path)
         return dict(removed)
 
     # -- alerts
