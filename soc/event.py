@@ -235,7 +235,7 @@ class Batch:
 
 
 def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested document of a flat one. A name that is both value and parent keeps its value under the dotted name."""
+    """The nested document of a flat one. Where a name is both value and parent, its children keep their dotted names."""
     tree: dict[str, Any] = {}
     for name, value in fields.items():
         *parents, leaf = name.split(".")
@@ -246,27 +246,25 @@ def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
                 break
             node = child
         else:
-            if isinstance(node.get(leaf), dict):
-                tree[name] = value
-            else:
-                node[leaf] = value
+            if isinstance(children := node.get(leaf), dict) and not isinstance(value, dict):
+                tree |= {f"{name}.{path}": child for path, child in flat(children).items()}
+            node[leaf] = value
             continue
         tree[name] = value
     return tree
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Fields:
-    """The flat document of a nested one; lists stay as they are."""
+    """The flat document of a nested one (dicts in dicts); lists and empty dicts stay as they are."""
     out: Fields = {}
     stack: list[tuple[str, Mapping[str, Any]]] = [(prefix, tree)]
     while stack:
         at, node = stack.pop()
         for name, value in node.items():
-            path = f"{at}{name}"
-            if isinstance(value, Mapping) and value:
-                stack.append((path + ".", value))
+            if value.__class__ is dict and value:
+                stack.append((f"{at}{name}.", value))
             else:
-                out[path] = value
+                out[at + name] = value
     return out
 
 

@@ -1,0 +1,180 @@
+"""Figures of the whole embedded pipeline: `python -m benchmarks.pipeline [--events N] [--rules DIR …]`.
+
+Writes enough days of the sample province for N raw lines, then
+1. times each stage by itself, in one process, on the first 20,000 lines: µs of CPU per record,
+2. sends all of them through `soc ingest` with a data directory of its own: events per second, memory, disk,
+3. asks the store what an analyst would ask: milliseconds per question.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import yaml
+
+from benchmarks.circumstances import circumstances
+from soc.app.config import Config
+from soc.app.content import load_content
+from soc.app.demo import Demo
+from soc.app.detecting import Content, examine, parsed, published
+from soc.app.reading import records
+from soc.app.sample import write_province
+from soc.bus.base import RAW, Delivery
+from soc.bus.sqlite import SqliteBus
+from soc.collect.wire import from_delivery, to_message
+from soc.event import RawRecord
+from soc.store.query import parse_query
+from soc.store.sqlite import SqliteStore
+
+LINES_A_DAY = 16_500
+BATCH = 2_000
+STAGE_RECORDS = 20_000
+QUESTIONS = (
+    "*",
+    "host.name:ys-motcua",
+    "source.ip:203.0.113.0/24",
+    "user.name:root AND event.outcome:failure",
+    '"failed password"',
+    "dang nhap",
+    "process.command_line:*vssadmin*",
+)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("--events", type=int, default=200_000)
+    arguments.add_argument("--rules", type=Path, action="append", help="rule packs [default: rules]")
+    arguments.add_argument("--keep", type=Path, help="work in this folder and leave it there")
+    given = arguments.parse_args()
+    folder = given.keep or Path(tempfile.mkdtemp(prefix="soc-bench-"))
+    print(circumstances())
+    try:
+        config = Demo(folder).config()
+        if given.rules:
+            config = config.model_copy(update={"rules": given.rules})
+        facts = write_province(folder / "logs", days=max(3, given.events // LINES_A_DAY + 1))
+        size = sum(f.path.stat().st_size for f in facts.files)
+        print(f"{facts.lines} raw lines, {size / facts.lines:.0f} bytes on average, {len(facts.files)} files")
+        content = load_content(config)
+        print(f"{len(content.rules.rules)} rules, {len(content.rules.correlations)} correlations")
+        stages(config, content, folder)
+        whole(config, folder)
+        questions(config)
+    finally:
+        if not given.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def cpu(step: Callable[[], object]) -> float:
+    """Seconds of CPU of this process."""
+    before = time.process_time()
+    step()
+    return time.process_time() - before
+
+
+def stages(config: Config, content: Content, folder: Path) -> None:
+    """µs per record of each step, as the workers do it, in batches of BATCH; the first batch warms up."""
+    sample = _sample(content, folder)
+    spent: dict[str, float] = {}
+
+    def timed(name: str, step: Callable[[], object]) -> None:
+        spent[name] = spent.get(name, 0.0) + cpu(step)
+
+    bus, store = SqliteBus(folder / "stage-bus"), SqliteStore(folder / "stage-store")
+    subscription = bus.subscribe(RAW, "bench")
+    for number, start in enumerate(range(0, len(sample), BATCH)):
+        if number == 1:
+            spent.clear()
+        part = sample[start : start + BATCH]
+        timed("publish", lambda: (bus.publish(RAW, [to_message(r) for r in part]), bus.flush()))
+        deliveries: list[Delivery] = []
+        timed("poll", lambda: deliveries.extend(subscription.poll(BATCH, 1.0)))
+        subscription.commit()
+        timed("decode", lambda: [from_delivery(d) for d in deliveries])
+        batch = parsed(deliveries, content.sources, timedelta(minutes=5))
+        timed("decode + parse + normalize", lambda: parsed(deliveries, content.sources, timedelta(minutes=5)))
+        timed("enrich", lambda: content.enricher.enrich(batch.events))
+        pairs = ([e.fields for e in batch.events], [e.logsources for e in batch.events])
+        timed("match", lambda: content.rules.match(*pairs))
+        whole_batch = examine(deliveries, content)
+        timed("encode detections", lambda: published(whole_batch, content))
+        timed("store", lambda: store.write(batch.events, batch.rejected, batch.filtered))
+    bus.close()
+    store.close()
+    counted = len(sample) - BATCH
+    print(f"stage: µs of CPU per record ({counted} records, batches of {BATCH})")
+    for name, seconds in spent.items():
+        print(f"  {name:28} {seconds / counted * 1e6:7.1f}")
+    worker = sum(spent[name] for name in ("poll", "decode + parse + normalize", "enrich", "match", "encode detections"))
+    print(f"  {'detect worker without store':28} {worker / counted * 1e6:7.1f}")
+
+
+def _sample(content: Content, folder: Path) -> list[RawRecord]:
+    """Records of all files in turn, so that every batch holds every source."""
+    from datetime import UTC, datetime
+    from itertools import islice
+
+    streams = [
+        records([path], content.sources, "auto", datetime.now(UTC))
+        for path in sorted((folder / "logs").rglob("*"))
+        if path.is_file() and path.suffix != ".yml"
+    ]
+    found: list[RawRecord] = []
+    while streams and len(found) < STAGE_RECORDS:
+        for stream in list(streams):
+            some = [r for r in islice(stream, 50) if isinstance(r, RawRecord)]
+            found += some
+            if not some:
+                streams.remove(stream)
+    return found
+
+
+def whole(config: Config, folder: Path) -> None:
+    """`soc ingest` of everything, as an operator would run it."""
+    written = folder / "bench.yaml"
+    written.write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
+    command = [sys.executable, "-m", "soc.app", "ingest", str(folder / "logs"), "--config", str(written), "--json"]
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"SOC_QUIET": "1"})
+    wall_s = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(done.stderr)
+    counts = json.loads(done.stdout)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    disk = sum(p.stat().st_size for p in config.data_dir.rglob("*") if p.is_file())
+    print(f"soc ingest: {counts}")
+    print(f"  {counts['stored'] / wall_s:.0f} events/s with start and end, {wall_s:.1f} s wall")
+    print(f"  {(used.ru_utime + used.ru_stime) / counts['stored'] * 1e6:.0f} µs of CPU per event over all processes")
+    print(f"  largest process {used.ru_maxrss / 1024:.0f} MB; {disk / counts['stored']:.0f} bytes on disk per event")
+
+
+def questions(config: Config) -> None:
+    """Each question twice; the second time is told."""
+    store = SqliteStore(config.data_dir / "store")
+    print("events search: ms, hits")
+    for text in QUESTIONS:
+        for _ in range(2):
+            began = time.perf_counter()
+            page = store.search(parse_query(text), limit=100)
+            took = time.perf_counter() - began
+        print(f"  {text:45} {took * 1000:8.1f} {page.total:9}")
+    for name in ("host.name", "event.category"):
+        began = time.perf_counter()
+        store.count_by(parse_query("*"), name)
+        print(f"  count by {name:36} {(time.perf_counter() - began) * 1000:8.1f}")
+    store.close()
+
+
+if __name__ == "__main__":
+    main()
