@@ -235,7 +235,7 @@ class Batch:
 
 
 def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested document of a flat one. Where a name is both value and parent, its children keep their dotted names."""
+    """The nested document of a flat one; where a name is both value and parent, its children keep dotted names."""
     tree: dict[str, Any] = {}
     for name, value in fields.items():
         *parents, leaf = name.split(".")
