@@ -87,7 +87,8 @@ class _File:
 class FileCollector:
     """Watches the files of some sources. `run` is the loop; `step` one round of it, for tests and callers of their own.
 
-    `paused` returns why nothing may be read now ("" = go on): files wait on their disk. Not thread-safe.
+    `paused` returns why files of a priority may not be read now ("" = go on): they wait on their disk. Not
+    thread-safe.
     """
 
     sources: Sequence[FileSource]
@@ -97,7 +98,7 @@ class FileCollector:
     interval_s: float = 0.5
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
-    paused: Callable[[], str] = lambda: ""
+    paused: Callable[[str], str] = lambda priority: ""
     _files: dict[tuple[int, int], _File] = field(default_factory=dict)
     _told: dict[str, tuple[str, str]] = field(default_factory=dict)
     _round: int = 0
@@ -134,21 +135,20 @@ class FileCollector:
 
     def step(self) -> bool:
         """Look at the paths and take one turn; whether there is more to do at once. Raises TransportError."""
-        if self.paused():
-            return False
         now = self.clock()
+        waiting = {p for p in {s.priority for s in self.sources} if self.paused(p)}
         if not self._busy or now - self._looked >= self.interval_s:
             self._looked = now
             self._look(now)
-        ready = [f for f in self._files.values() if f.followed and self._is_ready(f, now)]
+        ready = [f for f in self._files.values() if f.source.priority not in waiting and self._is_ready(f, now)]
         files = sorted(ready, key=lambda f: f.turned)[:STREAMS_A_TURN]
         streams = [f.followed for f in files if f.followed]
         idle = {id(f.followed) for f in files if self._is_idle(f, now)}
         self._reading.turn(streams, lambda followed: id(followed) in idle)
         for file in files:
             self._settle(file, id(file.followed) in idle)
-        whole = self._whole_turn(now)
-        self._busy = whole or any(self._is_ready(f, now) for f in self._files.values())
+        whole = self._whole_turn(now, waiting)
+        self._busy = whole or any(self._is_ready(f, now) for f in files) or len(ready) > len(files)
         return self._busy
 
     # ------------------------------------------------------------ what there is
@@ -256,12 +256,13 @@ class FileCollector:
 
     # ------------------------------------------------------------ packed and EVTX files
 
-    def _whole_turn(self, now: float) -> bool:
+    def _whole_turn(self, now: float, waiting: set[str]) -> bool:
         """One turn over one packed or EVTX file; False = there is none to read."""
         while True:
             if next(self._whole, False):
                 return True
-            due = (f for f in self._files.values() if f.kind == "whole" and f.read != f.signature)
+            unread = (f for f in self._files.values() if f.kind == "whole" and f.read != f.signature)
+            due = (f for f in unread if f.source.priority not in waiting)
             file = next((f for f in due if now - f.changed >= f.source.settle_s), None)
             if file is None:
                 return False

@@ -277,9 +277,9 @@ def test_utf_16_grows_like_any_text(tail: Callable[..., Tail]) -> None:
 def test_while_paused_nothing_is_read(tail: Callable[..., Tail]) -> None:
     t = tail()
     (t.logs / "a.log").write_bytes(b"one\n")
-    t.collector.paused = lambda: "the disk is full"
+    t.collector.paused = lambda priority: "the disk is full"
     assert t.look() == []
-    t.collector.paused = lambda: ""
+    t.collector.paused = lambda priority: ""
     assert t.look() == [b"one"]
 
 
