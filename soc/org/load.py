@@ -1,8 +1,8 @@
 """An organisation's folder (`org:` of the configuration) → `Org`, or every mistake in it with file and line.
 
     agencies.yml|csv    id, name, unit, [lead, phone, valid_from, valid_to]
-    assets.csv|yml      id, name, [hostnames, ips, role, owner, phone, criticality, system_level, agency, as_of,
-                        valid_from, valid_to]
+    assets.csv|yml      id, name, [hostnames, ips, role, owner, phone, criticality, system_level, agency, observer,
+                        as_of, valid_from, valid_to]
     networks.csv|yml    cidr, [unit, agency, note, valid_from, valid_to]       (a unit or an agency)
     placements.csv|yml  asset, unit, from, [to, reason]
 
@@ -32,7 +32,7 @@ _AGENCIES: Final = {"id": True, "name": True, "unit": True, "lead": False, "phon
 _ASSETS: Final = {
     **dict.fromkeys(("id", "name"), True),
     **dict.fromkeys(("hostnames", "ips", "role", "owner", "phone", "criticality", "system_level", "agency"), False),
-    "as_of": False,
+    **dict.fromkeys(("observer", "as_of"), False),
     **_VALID,
 }
 _NETWORKS: Final = {"cidr": True, "unit": False, "agency": False, "note": False, **_VALID}
@@ -72,6 +72,13 @@ class _File:
         except ValueError:
             self.wrong(row, f"{column}: {text!r} is not a day (YYYY-MM-DD)")
             return date.max
+
+    def flag(self, row: Row, column: str) -> bool:
+        """yes or no; no where nothing is given."""
+        text = row.values[column].lower()
+        if text not in _FLAGS:
+            self.wrong(row, f"{column}: {text!r} is neither yes nor no")
+        return _FLAGS.get(text, False)
 
     def unit(self, row: Row, valid: Interval | None) -> bool:
         """The row's unit exists, and at some time of the row."""
@@ -146,10 +153,8 @@ def _read(
 def _agency(file: _File, row: Row) -> Agency | None:
     v = row.values
     valid = file.interval(row)
-    lead = _FLAGS.get(v["lead"].lower())
-    if lead is None:
-        file.wrong(row, f"lead: {v['lead']!r} is neither yes nor no")
-    if not file.unit(row, valid) or valid is None or lead is None:
+    lead = file.flag(row, "lead")
+    if not file.unit(row, valid) or valid is None:
         return None
     return Agency(v["id"], v["name"], v["unit"], lead, v["phone"], valid)
 
@@ -159,6 +164,7 @@ def _asset(file: _File, row: Row) -> Asset | None:
     before = len(file.errors)
     valid = file.interval(row)
     as_of = file.day(row, "as_of")
+    observer = file.flag(row, "observer")
     ips: list[str] = []
     for text in _list(v["ips"]):
         if number(text) is None:
@@ -183,6 +189,7 @@ def _asset(file: _File, row: Row) -> Asset | None:
         system_level=int(v["system_level"]) if v["system_level"] else None,
         agency=v["agency"],
         as_of=as_of,
+        observer=observer,
         valid=valid,
     )
 

@@ -5,8 +5,8 @@ How `Org.resolve` decides, first answer wins:
    day, else that of its agency. An asset whose placement has become ambiguous is still the asset, in "chưa xác định".
 2. The network of the host's own addresses: longest prefix among the networks of that day.
 3. For what a device reports about others, the addresses that the event speaks of, in order: asset, then network. This
-   comes before 1 and 2 if the host is an asset with an observer's role: a firewall's event belongs to the machine that
-   it speaks of. If none of the addresses is ours, the observer's own place stands.
+   comes before 1 and 2 if the host is an asset marked as an observer: a firewall's event belongs to the machine that it
+   speaks of. If none of the addresses is ours, the observer's own place stands.
 4. The unit that the collector's configuration registers for the source.
 5. "chưa xác định" (vn:unknown): visible, never dropped, never guessed.
 

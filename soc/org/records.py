@@ -7,9 +7,6 @@ from datetime import date
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-#: Roles whose events speak of other machines: the place of such an event is that of the addresses in it.
-OBSERVER_ROLES: Final = frozenset({"firewall", "ids", "ips", "waf", "proxy", "netflow", "collector"})
-
 CRITICALITIES: Final = ("low", "medium", "high", "critical")
 
 
@@ -49,6 +46,7 @@ class Agency:
 class Asset:
     """A machine or system of the inventory. `system_level` is the legal level 1-5, None where not approved yet.
 
+    `observer`: it reports on other machines (firewall, sensor, antivirus server), so its events may belong to those.
     `as_of` is the day when somebody last checked the row: analysts must see how old the answer is.
     """
 
@@ -63,11 +61,8 @@ class Asset:
     system_level: int | None
     agency: str
     as_of: date | None
+    observer: bool
     valid: Interval
-
-    @property
-    def observer(self) -> bool:
-        return self.role.lower() in OBSERVER_ROLES
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def test_an_event_of_a_known_host_says_whose_machine_it_is(org: Org) -> None:
         "organization.name": "UBND xã Yên Sơn (mẫu)",
         "soc.asset.id": "YS-MOTCUA",
         "soc.asset.name": "Máy chủ một cửa xã Yên Sơn",
-        "soc.asset.role": "one-stop server",
+        "soc.asset.role": "một cửa",
         "soc.asset.owner": "Trần Văn Ví Dụ",
         "soc.asset.phone": "0000 001 005",
         "soc.asset.criticality": "high",

@@ -76,6 +76,12 @@ def test_two_assets_cannot_bear_one_name_or_address(tmp_path: Path) -> None:
     ]
 
 
+def test_a_flag_is_yes_or_no(tmp_path: Path) -> None:
+    assert refused(tmp_path, assets="id,name,observer\nA,a,maybe\nB,b,yes\nC,c,\n") == [
+        "assets.csv:2: observer: 'maybe' is neither yes nor no"
+    ]
+
+
 def test_a_network_with_host_bits_names_the_network_it_means(tmp_path: Path) -> None:
     errors = refused(tmp_path, networks=f"cidr,unit\n192.0.2.1/24,{NEW}\nbanana,{NEW}\n192.0.2.0/24,\n")
     assert errors == [

@@ -75,6 +75,11 @@ class Logbook:
         """A line of the Linux host's auth.log."""
         self.line(f"linux/{host.name}/auth.log", at, syslog(at, host.name, tag, text, iso=_ISO_TIME[host]))
 
+    def web(self, at: datetime, host: Host, text: str) -> None:
+        """A line of the web server's access log; the portal's comes by syslog (RFC 3164 header)."""
+        text = syslog(at, host.name, "nginx", text, iso=False) if host is PORTAL else text
+        self.line(f"nginx/{host.name}/access.log", at, text)
+
     def windows(self, at: datetime, host: Host, event: WinEvent) -> None:
         """An event of the Windows host, in the shape in which its shipper sends."""
         file, shape = _WINDOWS[host]

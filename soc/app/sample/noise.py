@@ -75,7 +75,6 @@ def citizen(rng: random.Random) -> str:
 def _web(book: Logbook, rng: random.Random, on: date) -> None:
     for host, pages, mean in ((PORTAL, PORTAL_PAGES, 6800), (COMMUNE_WEB, COMMUNE_PAGES, 1500)):
         site = f"https://{'dichvucong' if host is PORTAL else 'hongson'}.tinh.example"
-        file = f"nginx/{host.name}/access.log"
         for moment in moments(rng, on, mean, PUBLIC):
             page = rng.choice(pages)
             status = rng.choices((200, 304, 302, 404, 499, 500), (900, 70, 25, 12, 3, 1))[0]
@@ -84,7 +83,7 @@ def _web(book: Logbook, rng: random.Random, on: date) -> None:
             method = "POST" if page.startswith("/nop-ho-so") and rng.random() < 0.4 else "GET"
             referer = "-" if rng.random() < 0.3 else f"{site}/"
             request = f"{method} {page if status != 404 else f'/trang-cu/{rng.randrange(90)}'} HTTP/2.0"
-            book.line(file, moment, nginx(moment, citizen(rng), request, status, size, referer, agent))
+            book.web(moment, host, nginx(moment, citizen(rng), request, status, size, referer, agent))
 
 
 def _linux(book: Logbook, rng: random.Random, on: date) -> None:

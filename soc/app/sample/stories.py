@@ -139,8 +139,7 @@ def _one_stop(book: Logbook, rng: random.Random, on: date) -> Story:
 
 def _portal(book: Logbook, rng: random.Random, on: date) -> Story:
     """The public-service portal is scanned, its search is injected, and a script lands in the upload folder."""
-    file, moment = f"nginx/{PORTAL.name}/access.log", at(on, "13:05:20")
-    first = moment
+    moment = first = at(on, "13:05:20")
     tool = "sqlmap/1.9.11#stable (https://sqlmap.org)"
     words = (
         "admin",
@@ -158,7 +157,7 @@ def _portal(book: Logbook, rng: random.Random, on: date) -> Story:
     )
 
     def request(line: str, status: int, size: int, agent: str) -> None:
-        book.line(file, moment, nginx(moment, SCANNER, f"{line} HTTP/1.1", status, size, "-", agent))
+        book.web(moment, PORTAL, nginx(moment, SCANNER, f"{line} HTTP/1.1", status, size, "-", agent))
 
     for number in range(340):
         path = f"/{rng.choice(words)}-{number}{rng.choice(('', '/', '.php', '.bak', '.zip', '.old'))}"
