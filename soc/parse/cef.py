@@ -18,10 +18,7 @@ from typing import Any, Final
 from soc.event import RecordError
 from soc.parse.base import Decode, Decoder, Names
 
-_HEADER: Final = re.compile(
-    r"CEF: ?(\d+(?:\.\d+)?)\|" + r"((?:[^|\\]|\\.)*)\|" * 6,
-    re.DOTALL,
-)
+_HEADER: Final = re.compile(r"CEF: ?(\d+(?:\.\d+)?)\|" + r"([^|\\]*(?:\\.[^|\\]*)*)\|" * 6, re.DOTALL)
 _HEADER_NAMES: Final = (
     "version",
     "device.vendor",
@@ -31,8 +28,8 @@ _HEADER_NAMES: Final = (
     "name",
     "severity",
 )
-#: `key=` at the start or after a blank. Keys: letters, digits, `_`, `.`, `-`, brackets (ad.field[0]).
-_KEY: Final = re.compile(r"(?:^|\s)([A-Za-z0-9_][\w.\-\[\]]{0,127})=")
+#: `key=` after a blank. Keys: letters, digits, `_`, `.`, `-`, brackets (ad.field[0]).
+_KEY: Final = re.compile(r"\s([A-Za-z0-9_][\w.\-\[\]]*)=")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _MEANING: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
@@ -46,7 +43,7 @@ def _unescaped(text: str) -> str:
 
 def make(root: str = "") -> Decode:
     """What stands before `CEF:` (a syslog header that was not taken off) is ignored; without `CEF:` `bad_format`."""
-    names = Names(root)
+    header = [root + name for name in _HEADER_NAMES]
     keys_of = Names(f"{root}extensions.")
     labels = Names(f"{root}labels.")
 
@@ -55,18 +52,21 @@ def make(root: str = "") -> Decode:
         head = _HEADER.match(text, start) if start >= 0 else None
         if head is None:
             raise RecordError("bad_format", f"no CEF header of eight parts: {text[:120]!r}")
-        out: dict[str, Any] = {
-            names[name]: _unescaped(part) for name, part in zip(_HEADER_NAMES, head.groups(), strict=True)
-        }
-        parts = _KEY.split(text[head.end() :])
-        keys = parts[1::2]
-        for key, value in zip(keys, parts[2::2], strict=True):
-            out[keys_of[key]] = _unescaped(value.rstrip())
-        for key in keys:
-            if key.endswith("Label") and (label := out[keys_of[key]]):
-                labelled = out.get(keys_of[key[:-5]])
-                if labelled is not None:
-                    out[labels[label.replace(" ", "_")]] = labelled
+        parts = _KEY.split(" " + text[head.end() :])
+        keys, values = parts[1::2], parts[2::2]
+        out: dict[str, Any] = dict(zip(header, head.groups(), strict=True))
+        if "\\" in text:
+            out = {name: _unescaped(part) for name, part in out.items()}
+            values = [_unescaped(value.rstrip()) for value in values]
+            out |= {keys_of[key]: value for key, value in zip(keys, values, strict=True)}
+        else:
+            out |= {keys_of[key]: value.rstrip() for key, value in zip(keys, values, strict=True)}
+        if "Label=" in text:
+            for key in keys:
+                if key.endswith("Label") and (label := out[keys_of[key]]):
+                    labelled = out.get(keys_of[key[:-5]])
+                    if labelled is not None:
+                        out[labels[label.replace(" ", "_")]] = labelled
         return out
 
     return decode
