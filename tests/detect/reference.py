@@ -21,7 +21,9 @@ DASHES = "-/\u2013\u2014\u2015"
 MISSING = object()
 
 
-def matches(rule: dict[str, Any], event: Event) -> bool:
+def matches(rule: dict[str, Any], event: Event, names: Mapping[str, list[str]] | None = None) -> bool:
+    """`names`: field → the alternatives that a pipeline maps it to."""
+    event = Mapped(event, names or {})
     detection = dict(rule["detection"])
     conditions = detection.pop("condition")
     conditions = conditions if isinstance(conditions, list) else [conditions]
@@ -76,7 +78,7 @@ def negation(tokens: list[str], holds: dict[str, bool]) -> tuple[bool, list[str]
 # ---------------------------------------------------------------- selections
 
 
-def selection(definition: Any, event: Event) -> bool:
+def selection(definition: Any, event: Mapped) -> bool:
     if isinstance(definition, dict):
         return all(item(key, value, event) for key, value in definition.items())
     if isinstance(definition, list):
@@ -84,7 +86,7 @@ def selection(definition: Any, event: Event) -> bool:
     return item("", definition, event)
 
 
-def item(key: str, value: Any, event: Event) -> bool:
+def item(key: str, value: Any, event: Mapped) -> bool:
     field, *modifiers = key.split("|")
     wanted = value if isinstance(value, list) else [value]
     wanted = wanted or [None]
@@ -94,16 +96,35 @@ def item(key: str, value: Any, event: Event) -> bool:
     return not result if "neq" in modifiers else result
 
 
-def one_value(field: str, steps: list[str], wanted: Any, event: Event) -> bool:
+def one_value(field: str, steps: list[str], wanted: Any, event: Mapped) -> bool:
     if not field:
         return any(scalar_holds(steps, wanted, scalar, event, keyword=True) for scalar in every_scalar(event))
-    found = lookup(event, field)
+    found = field_values(event, field)
     if steps == ["exists"]:
         return (found is not MISSING) == wanted
     members = [] if found is MISSING else flattened(found)
     if wanted is None:
         return found is MISSING or not members or None in members
     return any(scalar_holds(steps, wanted, m, event, keyword=False) for m in members if m is not None)
+
+
+class Mapped(dict[str, Any]):
+    """An event and the mapping of field names to look it up with."""
+
+    def __init__(self, event: Event, names: Mapping[str, list[str]]) -> None:
+        super().__init__(event)
+        self.names = names
+
+
+def field_values(event: Mapped, name: str) -> Any:
+    """The values of the mapped names that hold any, else what stands under the field's own name."""
+    found = [lookup(event, target) for target in event.names.get(name, [])]
+    held = [one for one in found if one is not MISSING and any(m is not None for m in flattened(one))]
+    if held:
+        return held
+    own = lookup(event, name)
+    there = [one for one in found if one is not MISSING]
+    return own if own is not MISSING else there[0] if there else MISSING
 
 
 def lookup(event: Event, name: str) -> Any:
@@ -140,7 +161,7 @@ def every_scalar(value: Any) -> Iterator[Any]:
 # ---------------------------------------------------------------- one value, one scalar
 
 
-def scalar_holds(steps: list[str], wanted: Any, actual: Any, event: Event, keyword: bool) -> bool:
+def scalar_holds(steps: list[str], wanted: Any, actual: Any, event: Mapped, keyword: bool) -> bool:
     if isinstance(actual, dict):  # it has no text: only `*` and what means the same holds
         if set(steps) - {"contains", "startswith", "endswith", "cased", "windash"}:
             return False
@@ -295,8 +316,8 @@ def fits(tokens: list[Any], text: str, cased: bool) -> bool:
 # ---------------------------------------------------------------- the other modifiers
 
 
-def refers(steps: list[str], other: str, actual: Any, event: Event, cased: bool) -> bool:
-    found = lookup(event, other)
+def refers(steps: list[str], other: str, actual: Any, event: Mapped, cased: bool) -> bool:
+    found = field_values(event, other)
     for its in [] if found is MISSING else flattened(found):
         if its is None or isinstance(its, dict):
             continue

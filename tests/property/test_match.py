@@ -14,6 +14,9 @@ from soc.detect import LogSource, RuleSet, load_rules
 from tests.detect import reference
 
 FIELDS = ("A", "b", "C.d", "C.e.f", "ä")
+#: What the pipeline below makes of a field: alternatives, which come before the field's own name.
+MAPPING = {"b": ["m.b", "n"], "ä": ["C.d"]}
+PIPELINE = f"transformations:\n- {json.dumps({'type': 'field_name_mapping', 'mapping': MAPPING}, ensure_ascii=False)}\n"
 LETTERS = "aAbBzZ09 .-/\\*?éÉe\u0301ßſsSKkİiıIΣσςĐđj\u030cJ\x02\x03\ufdd0\n"
 
 plain_text = st.text(st.sampled_from(LETTERS), max_size=6)
@@ -29,7 +32,7 @@ number = st.one_of(st.integers(-2, 12), st.sampled_from([1.0, 10.0, 1.5, 2**63])
 scalar = st.one_of(word, number, st.none())
 member = st.one_of(scalar, st.lists(scalar, max_size=3))
 event = st.dictionaries(
-    st.sampled_from([*FIELDS, "C", "x y"]),
+    st.sampled_from([*FIELDS, "C", "x y", "m.b", "n"]),
     st.one_of(
         member,
         st.dictionaries(st.sampled_from(["d", "e", "e.f"]), st.one_of(member, st.dictionaries(st.just("f"), member))),
@@ -154,7 +157,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rules")
 
 
-def loaded(rules: list[dict[str, Any]], folder: Path) -> RuleSet:
+def loaded(rules: list[dict[str, Any]], folder: Path, mapped: bool = False) -> RuleSet:
     """The rules through a file, as users' rules come: JSON is YAML."""
     path = folder / "rules.yml"
     texts = [
@@ -162,7 +165,8 @@ def loaded(rules: list[dict[str, Any]], folder: Path) -> RuleSet:
         for i, one in enumerate(rules)
     ]
     path.write_text("\n---\n".join(texts), "utf-8")
-    return load_rules([path])
+    (folder / "pipeline.yaml").write_text(PIPELINE, "utf-8")
+    return load_rules([path], [folder / "pipeline.yaml"] if mapped else [])
 
 
 def ids(rules: RuleSet, events: list[dict[str, Any]]) -> list[list[str]]:
@@ -170,12 +174,17 @@ def ids(rules: RuleSet, events: list[dict[str, Any]]) -> list[list[str]]:
 
 
 @settings(max_examples=400)
-@given(rules=st.lists(rule(), min_size=1, max_size=4), events=st.lists(event, min_size=1, max_size=5))
-def test_matcher_equals_the_reference(rules: list[dict[str, Any]], events: list[dict[str, Any]], folder: Path) -> None:
-    ready = loaded(rules, folder)
+@given(
+    rules=st.lists(rule(), min_size=1, max_size=4), events=st.lists(event, min_size=1, max_size=5), mapped=st.booleans()
+)
+def test_matcher_equals_the_reference(
+    rules: list[dict[str, Any]], events: list[dict[str, Any]], mapped: bool, folder: Path
+) -> None:
+    ready = loaded(rules, folder, mapped)
     assert not ready.refused
+    names = MAPPING if mapped else {}
     seen = [{**one, "xy": one.get("xy", one["x y"])} if "x y" in one else one for one in events]
-    expected = [[f"r{i}" for i, one in enumerate(rules) if reference.matches(one, e)] for e in seen]
+    expected = [[f"r{i}" for i, one in enumerate(rules) if reference.matches(one, e, names)] for e in seen]
     assert ids(ready, events) == expected
     for e, found in zip(events, expected, strict=True):
         assert [r for r in ready.rules if ready.explain(r, e).true] == found
