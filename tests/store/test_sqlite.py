@@ -86,6 +86,32 @@ def test_a_reader_creates_no_file_for_a_day_that_another_process_deletes(store: 
     reader.close()
 
 
+def test_a_writer_that_waited_for_retention_begins_the_day_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, writer = SqliteStore(tmp_path), SqliteStore(tmp_path)
+    keeper.write([event(0, {})])
+    asked, file_of = threading.Event(), writer._catalog.file_of
+
+    def told(day: str) -> str:
+        name = file_of(day)
+        asked.set()
+        return name
+
+    monkeypatch.setattr(writer._catalog, "file_of", told)
+    thread = threading.Thread(target=lambda: writer.write([event(1, {})]))
+    with keeper._writing("20261124") as day:  # as `expire` does, with a writer that knows the file's name already
+        thread.start()
+        assert asked.wait(20)
+        keeper._catalog.remove("20261124")
+    keeper._discard(day)
+    thread.join()
+    assert [hit["event.id"] for hit in keeper.search(parse_query("")).hits] == [event(1, {}).id]
+    assert len(list(tmp_path.glob("events-*.sqlite"))) == 1
+    keeper.close()
+    writer.close()
+
+
 def test_an_event_whose_id_names_no_day_is_refused(store: SqliteStore) -> None:
     strange = event(1, {})
     strange.id = strange.record_id = "x"
