@@ -106,12 +106,17 @@ def score(sign: Sign, head: Head) -> float:
 
 
 def best(signs: Mapping[str, Sequence[Sign]], head: Head) -> str:
-    """Name of the source whose strongest sign is strongest; UNKNOWN when no sign is there."""
+    """Name of the source whose strongest sign is strongest; UNKNOWN when no sign is there.
+
+    A path only decides between sources that the content speaks for as well (`nginx/access.json` is no access.log).
+    """
     found, top = UNKNOWN, 0.0
     for name in sorted(signs):
-        for sign in signs[name]:
-            if sign.score > top and (strength := score(sign, head)) > top:
-                found, top = name, strength
+        strength = max((score(s, head) for s in signs[name] if not s.name), default=0.0)
+        if strength or not head.data:
+            strength = max(strength, *(score(s, head) for s in signs[name] if s.name), 0.0)
+        if strength > top:
+            found, top = name, strength
     return found
 
 

@@ -50,6 +50,7 @@ def test_the_path_decides_between_equal_formats(sources: Sources) -> None:
     line = b'192.0.2.1 - - [24/Nov/2026:08:00:00 +0700] "GET / HTTP/1.1" 200 5 "-" "-"\n'
     assert sources.recognise(line, "/var/log/nginx/access.log") == "nginx_access"
     assert sources.recognise(line, "/var/log/apache2/access.log.1") == "apache_access"
+    assert sources.recognise(b'{"remote_addr": "192.0.2.1"}', "/var/log/nginx/access.log") == "json_ecs"
 
 
 def test_programs_of_one_syslog_stream_go_to_their_sources(sources: Sources) -> None:

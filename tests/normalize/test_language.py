@@ -265,6 +265,26 @@ def test_a_sender_cannot_set_what_is_ours(tmp_path: Path) -> None:
     assert event.fields["event.dataset"] == "probe" and event.fields["event.original"].startswith('{"soc"')
 
 
+def test_ecs_fields_of_the_sender_conform_or_stand_aside(tmp_path: Path) -> None:
+    text = HEAD.replace("keep: v", "keep: ''") + "conform: true\n"
+    data = """{"event": {"category": "web", "type": ["nope"], "outcome": false, "kind": "alert"}, "host": "h",
+      "source": {"port": "80", "ip": "::ffff:192.0.2.1"}, "user": {"name": 7}, "own": [1]}"""
+    (event,) = events(tmp_path, text, data)
+    expected = {
+        "event.category": ["web"],
+        "unmapped.event.type": ["nope"],
+        "unmapped.event.outcome": False,
+        "event.kind": "alert",
+        "unmapped.host": "h",
+        "source.port": 80,
+        "source.ip": "192.0.2.1",
+        "user.name": "7",
+        "own": [1],
+    }
+    assert {name: event.fields.get(name) for name in expected} == expected
+    assert "event.type" not in event.fields and "host" not in event.fields
+
+
 def test_two_events_share_no_list(tmp_path: Path) -> None:
     text = HEAD + "constants: {event.category: [web]}\nfields: {event.type: {from: a, map: {x: [info]}}}\n"
     load = load_sources([write(tmp_path, text)]).get("probe").events
