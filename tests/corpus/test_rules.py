@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -21,6 +22,7 @@ from soc.enrich import Enricher
 from soc.event import Detection, RawRecord, record_id
 from soc.normalize import Sources, load_sources
 from soc.org import load_org
+from soc.store.query import parse_query
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = [case for path in sorted((ROOT / "rules").rglob("*.test.yaml")) for case in load_cases(path)]
@@ -64,6 +66,12 @@ def test_a_rule_says_what_it_is_and_what_to_do_in_vietnamese_and_english(rules: 
         assert len(own["falsepositives_vi"]) == len(rule.falsepositives) > 0, rule.path
         if rule.level != "informational":
             assert 1 <= len(own["steps_vi"]) == len(own["steps_en"]) <= 5, rule.path
+
+
+def test_the_next_steps_are_queries_that_the_search_understands(rules: RuleSet) -> None:
+    for rule in _all(rules):
+        for step in (*rule.custom["soc"].get("steps_vi", ()), *rule.custom["soc"].get("steps_en", ())):
+            assert parse_query(re.sub("%[^%]+%", "x", step["query"])), (rule.path, step["query"])
 
 
 def test_the_rules_pass_sigmas_own_checker() -> None:
