@@ -55,7 +55,7 @@ for module in (
 def main() -> None:
     """Entry point: runs the command and turns our failures into a sentence and an exit code."""
     try:
-        result = app(standalone_mode=False)
+        result = app(prog_name="soc", standalone_mode=False)
         code = result if isinstance(result, int) else OK  # typer hands back the code of typer.Exit
     except (typer.Abort, KeyboardInterrupt):
         say("ngắt · interrupted")

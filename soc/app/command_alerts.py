@@ -82,7 +82,7 @@ def list_alerts(
     csv_: Annotated[bool, typer.Option("--csv", help="CSV with a header line.")] = False,
     lang: LangOption = None,
 ) -> None:
-    """Newest first."""
+    """List the alert queue, newest first."""
     if status is not None and status not in STATUSES:
         raise typer.BadParameter(f"status is one of {', '.join(STATUSES)}, not {status!r}")
     if level is not None and level not in LEVELS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "R025": ("warning", "The level is missing or none of informational, low, medium, high, critical."),
     "R026": ("warning", "The file name is <tactic>_<what>.yml, so that a folder reads like a table of contents."),
     "R030": ("warning", "Two rules with another id say the same: one of them only doubles the alerts."),
-    "R031": ("warning", "The rule matches every event of its log source."),
+    "R031": ("warning", "The rule matches whatever lacks its fields: nothing but negations. Say what must be there."),
 }
 
 _NAME: Final = re.compile(r"([a-z]+(?:_[a-z]+)*?)_[a-z0-9][a-z0-9_]*")
@@ -73,6 +73,7 @@ def lint(rules: RuleSet, folders: Sequence[Path]) -> tuple[list[Finding], list[C
         asked = _hygiene(rule, tested, rule.id in rules.silent)
         findings += (Finding(str(rule.path), rule.line, code, why) for code, why in asked)
     findings += _twins(rules)
+    findings += _boundless(rules)
     return sorted(set(findings)), cases
 
 
@@ -123,11 +124,16 @@ def _hygiene(rule: Any, tested: Mapping[str, set[bool]], silent: bool) -> Iterat
         yield "R026", f"{rule.path.name} does not begin with a tactic such as credential_access_"
 
 
+def _boundless(rules: RuleSet) -> Iterator[Finding]:
+    for detection in rules.match([{}])[0]:
+        rule = rules.rules[detection.rule_id]
+        yield Finding(str(rule.path), rule.line, "R031", "it matches even an event that holds none of its fields")
+
+
 def _twins(rules: RuleSet) -> Iterator[Finding]:
-    seen: dict[str, Any] = {}
-    logic: Callable[[Any], str] = lambda rule: repr((tuple(rule.logsource), rule.detection))  # noqa: E731
+    seen: dict[object, Any] = {}
     for rule in rules.rules.values():
-        first = seen.setdefault(logic(rule), rule)
+        first = seen.setdefault((rule.logsource, repr(rule.tree)), rule)
         if first is not rule:
             yield Finding(
                 str(rule.path), rule.line, "R030", f"same log source and detection as {first.path} ({first.id})"

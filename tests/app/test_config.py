@@ -59,7 +59,10 @@ def test_a_dumped_configuration_is_read_back_as_it_was(tmp_path: Path, root: Pat
         ),
         ("collect:\n  - {type: fil, paths: [a]}\n", [(2, "collect.0: type is one of syslog, http, file")]),
         ("collect:\n  - {type: file, paths: []}\n", [(2, "collect.0.paths is empty")]),
-        ("detect: {lateness: 5 x}\n", [(1, "detect.lateness '5 x' is not a duration; write a number and s, m, h, d or w, such as 8h")]),
+        (
+            "detect: {lateness: 5 x}\n",
+            [(1, "detect.lateness '5 x' is not a duration; write a number and s, m, h, d or w, such as 8h")],
+        ),
         ("data_dir: a\ndata_dir: b\n", [(2, "key 'data_dir' stands twice (first in line 1)")]),
         ("- a\n", [(0, "expected a mapping of settings")]),
         ("a: [\n", [(2, "did not find expected node content")]),

