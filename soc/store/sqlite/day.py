@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import orjson
 from soc.event import Event, Fields, RawRecord, Rejected
 from soc.store.base import Written
 from soc.store.evaluate import matches
-from soc.store.sqlite.documents import FORMAT, ROLLED, SCHEMA, Document, Documents, packed
+from soc.store.sqlite.documents import FORMAT, ROLLED, SCHEMA, Document, Documents, chunks, packed
 from soc.store.sqlite.file import connect, failures, prepare
 from soc.store.sqlite.plan import fields_of, microseconds, moment_of, packed_id, unpacked_id
 from soc.store.tree import Query
@@ -97,36 +98,38 @@ class Day:
         written.existed += len(events) - len(new)
         if not new:
             return
+        times = [microseconds(event.timestamp) for _, event, _ in new]
         combos = self.documents.add(
             [
-                Document(key, microseconds(event.timestamp), event.source, event.fields, document)
-                for key, event, document in new
+                Document(key, ts, event.source, event.fields, document)
+                for ts, (key, event, document) in zip(times, new, strict=True)
             ]
         )
-        self._roll_up([event for _, event, _ in new], combos)
+        self._roll_up([event for _, event, _ in new], times, combos)
         records = {key: event for key, event, _ in new if event.id == event.record_id}
         self._take_back(list(records), ledger)
-        for event in records.values():
-            source = event.registered or event.source
-            place = (event.unit, source, microseconds(event.received) // _HOUR * _HOUR)
-            ledger[(*place, "stored")] += 1
-            if event.fields.get("soc.late") is True:
-                ledger[(*place, "late")] += 1
+        stored = Counter(
+            (event.unit, event.registered or event.source, event.received, event.fields.get("soc.late") is True)
+            for event in records.values()
+        )
+        for (unit, source, received, late), count in stored.items():
+            place = (unit, source, microseconds(received) // _HOUR * _HOUR)
+            ledger[(*place, "stored")] += count
+            ledger[(*place, "late")] += count if late else 0
 
-    def _roll_up(self, events: Sequence[Event], combos: Sequence[int]) -> None:
-        times = [microseconds(event.timestamp) for event in events]
+    def _roll_up(self, events: Sequence[Event], times: Sequence[int], combos: Sequence[int]) -> None:
         minutes = Counter(zip((ts // _MINUTE for ts in times), combos, strict=True))
         self.connection.executemany(
             "INSERT INTO minute VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET events = events + excluded.events",
             [(minute, combo, count) for (minute, combo), count in minutes.items()],
         )
-        seen: dict[tuple[str, str], list[int]] = {}
+        seen: dict[tuple[str, str], list[datetime]] = {}
         for event in events:
-            seen.setdefault((event.unit, event.source), []).append(microseconds(event.received))
+            seen.setdefault((event.unit, event.source), []).append(event.received)
         self.connection.executemany(
             "INSERT INTO seen VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first),"
             " last = max(last, excluded.last), events = events + excluded.events",
-            [(*key, min(received), max(received), len(received)) for key, received in seen.items()],
+            [(*key, microseconds(min(at)), microseconds(max(at)), len(at)) for key, at in seen.items()],
         )
         self.connection.execute(
             "UPDATE span SET ts_first = min(coalesce(ts_first, ?1), ?1), ts_last = max(coalesce(ts_last, ?2), ?2)",
@@ -135,14 +138,14 @@ class Day:
 
     def _take_back(self, ids: Sequence[bytes | str], ledger: Counter[tuple[str, str, int, str]]) -> None:
         """These records are stored now: they are filtered or rejected no more."""
-        marks = ",".join("?" * len(ids))
         for table in ("filtered", "rejected"):
-            query = f"SELECT unit, source, hour FROM {table} WHERE id IN ({marks})"
-            found = self.connection.execute(query, ids).fetchall()
-            for place in found:
-                ledger[(*place, table)] -= 1
-            if found:
-                self.connection.execute(f"DELETE FROM {table} WHERE id IN ({marks})", ids)
+            for some in chunks(ids):
+                condition = f"FROM {table} WHERE id IN ({','.join('?' * len(some))})"
+                found = self.connection.execute(f"SELECT unit, source, hour {condition}", some).fetchall()
+                for place in found:
+                    ledger[(*place, table)] -= 1
+                if found:
+                    self.connection.execute(f"DELETE {condition}", some)
 
     def _write_filtered(self, records: Sequence[RawRecord], ledger: Counter[tuple[str, str, int, str]]) -> None:
         for record in records:

@@ -98,6 +98,11 @@ def packed(fields: Fields) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
+def chunks(ids: Sequence[bytes | str]) -> Iterator[Sequence[bytes | str]]:
+    """Parts small enough for SQLite's parameters, of which some builds take no more than 32,766."""
+    return (ids[start : start + 10_000] for start in range(0, len(ids), 10_000))
+
+
 class Documents:
     """The documents of one open file. Raises sqlite3.Error; transactions are the caller's."""
 
@@ -116,8 +121,11 @@ class Documents:
 
     def existing(self, ids: Sequence[bytes | str]) -> set[bytes | str]:
         """Those of the ids that are there."""
-        marks = ",".join("?" * len(ids))
-        return {row[0] for row in self._connection.execute(f"SELECT id FROM item WHERE id IN ({marks})", ids)}
+        found: set[bytes | str] = set()
+        for some in chunks(ids):
+            marks = ",".join("?" * len(some))
+            found.update(row[0] for row in self._connection.execute(f"SELECT id FROM item WHERE id IN ({marks})", some))
+        return found
 
     def forget_unwritten(self) -> None:
         """A transaction was rolled back: what was noted of it is void."""

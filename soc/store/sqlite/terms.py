@@ -92,30 +92,26 @@ def index_texts(fields: Mapping[str, Any]) -> tuple[str, str, str]:
         kind = value.__class__
         if letter is None or value is None:
             continue
-        if kind is str:
-            add(value if value.isascii() else _folded(value))
-        elif kind is int:
-            add(str(value))
-        else:
-            out += _spoken_members(value)
+        if kind is str or kind is int:
+            add(value if kind is str and value.isascii() else _spoken(text_of(value)))
             if letter:
-                out += [term(name, member) for member in scalars(value)]
+                add(term(name, value))
             continue
-        if letter:
-            add(term(name, value))
+        for member in value if kind is list else (value,):
+            if member.__class__ is str and member.isascii():
+                add(member)
+                if letter:
+                    add(term(name, member))
+            else:
+                for scalar in scalars(member):
+                    add(_spoken(text_of(scalar)))
+                    if letter:
+                        add(term(name, scalar))
     if "event.id" in fields:
         out += [term("event.id", member) for member in scalars(fields["event.id"])]
     if not _PARENTS.isdisjoint(fields):
         out += [term(name, member) for name in TERM_FIELDS if name not in fields for member in members(fields, name)]
     return _text_of(fields, "event.original"), _text_of(fields, "message"), BREAK.join(out)
-
-
-def _spoken_members(value: Any) -> list[str]:
-    if value.__class__ is list:
-        if all(member.__class__ is str and member.isascii() for member in value):
-            return value
-        return [_spoken(text_of(member)) for member in scalars(value)]
-    return [_spoken(text_of(member)) for member in scalars(value)]
 
 
 def _text_of(fields: Mapping[str, Any], name: str) -> str:
