@@ -18,7 +18,7 @@ from typing import Any, Final
 from soc.event import RecordError
 from soc.parse.base import Decode, Decoder, Names
 
-_HEADER: Final = re.compile(r"CEF: ?(\d+(?:\.\d+)?)\|" + r"([^|\\]*(?:\\.[^|\\]*)*)\|" * 6, re.DOTALL)
+_HEADER: Final = re.compile(r"(?:CEF: ?)?(\d+(?:\.\d+)?)\|" + r"([^|\\]*(?:\\.[^|\\]*)*)\|" * 6, re.DOTALL)
 _HEADER_NAMES: Final = (
     "version",
     "device.vendor",
@@ -42,14 +42,17 @@ def _unescaped(text: str) -> str:
 
 
 def make(root: str = "") -> Decode:
-    """What stands before `CEF:` (a syslog header that was not taken off) is ignored; without `CEF:` `bad_format`."""
+    """What stands before `CEF:` (a syslog header that was not taken off) is ignored.
+
+    A relay that took `CEF:` for a program's name leaves `0|vendor|…`: taken at the start. Else it is `bad_format`.
+    """
     header = [root + name for name in _HEADER_NAMES]
     keys_of = Names(f"{root}extensions.")
     labels = Names(f"{root}labels.")
 
     def decode(text: str) -> dict[str, Any]:
         start = text.find("CEF:")
-        head = _HEADER.match(text, start) if start >= 0 else None
+        head = _HEADER.match(text, max(start, 0))
         if head is None:
             raise RecordError("bad_format", f"no CEF header of eight parts: {text[:120]!r}")
         parts = _KEY.split(" " + text[head.end() :])

@@ -138,7 +138,7 @@ def make(optional: bool = False) -> Decode:
                 raise RecordError("bad_format", "neither a priority nor a time stamp of syslog at the start")
             out["message"] = text[at:]
         if out["message"].startswith(" "):
-            out["message"] = out["message"][1:]  # rsyslog's %msg% begins with the blank after the tag
+            out["message"] = out["message"].lstrip(" ")  # rsyslog's %msg% begins with the blank after the tag
         if out["message"].startswith("message repeated "):
             _unrepeated(out)
         return out

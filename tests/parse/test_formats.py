@@ -54,6 +54,12 @@ def test_cef_escapes_labels_and_unescaped_signs() -> None:
     assert found["extensions.empty"] == "" and found["extensions.end"] == "x"
 
 
+def test_cef_survives_a_relay_that_took_its_name_for_a_program() -> None:
+    assert decoded("cef", "0|V|P|1|id|name|5|src=192.0.2.1")["extensions.src"] == "192.0.2.1"
+    with pytest.raises(RecordError, match="no CEF header"):
+        decoded("cef", "x 0|V|P|1|id|name|5|src=192.0.2.1")
+
+
 @pytest.mark.parametrize("delimiter", ["^", "x5E", "0x5e"])
 def test_leef_2_names_its_delimiter(delimiter: str) -> None:
     found = decoded("leef", f"LEEF:2.0|V|P|1|id|{delimiter}|src=1.1.1.1^msg=a=b^x=")
