@@ -108,7 +108,7 @@ statements = st.integers(1, 120)
 
 
 @given(st.lists(statements, max_size=3), st.lists(statements, max_size=4), st.integers(1, 40))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_kills_lose_nothing_and_double_only_what_was_not_committed(
     publisher_deaths: list[int], reader_deaths: list[int], batch: int
 ) -> None:
@@ -145,7 +145,7 @@ def test_kills_lose_nothing_and_double_only_what_was_not_committed(
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=40))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_members_that_come_and_go_never_hold_a_partition_together(steps: list[tuple[int, int]]) -> None:
     """Steps are (member, action): 0 leaves or joins, others poll, commit."""
     with tempfile.TemporaryDirectory() as name:

@@ -197,7 +197,7 @@ seeds = st.integers(0, 2**48)
 
 
 @given(seeds, st.sampled_from([*FIELDS, "soc.match.field", "host.ip", "absent"]))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_the_store_finds_what_the_reference_finds(seed: int, name: str) -> None:
     case = Case(seed)
     docs, store = case.docs, filled(case.docs)
@@ -220,7 +220,7 @@ def test_the_store_finds_what_the_reference_finds(seed: int, name: str) -> None:
 
 
 @given(seeds)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_replaced_document_is_found_by_what_it_is_now(seed: int) -> None:
     case = Case(seed)
     *before, new = case.docs
@@ -251,7 +251,7 @@ def test_generated_queries_are_worth_asking() -> None:
 
 
 @given(st.one_of(st.text(max_size=40), st.text(alphabet='ab:"()[]{}<>=*?\\-+! TOANDR0.1/', max_size=40)))
-@settings(max_examples=500)
+@settings(max_examples=250)
 def test_any_text_is_a_query_or_an_error_with_a_position(text: str) -> None:
     try:
         query = parse_query(text)
@@ -263,7 +263,7 @@ def test_any_text_is_a_query_or_an_error_with_a_position(text: str) -> None:
 
 
 @given(st.text())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_folding_is_stable_and_keywords_of_one_form_have_the_same_words(text: str) -> None:
     assert fold(fold(text)) == fold(text)
     assert keyword(keyword(text)) == keyword(text)

@@ -87,7 +87,7 @@ def written_until_killed(folder: Path, work: list[Batch], statement: int) -> Non
 
 
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 400), max_size=3))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_a_kill_at_any_statement_changes_neither_events_nor_ledger(seed: int, deaths: list[int]) -> None:
     work = batches(Random(seed))
     stored = {event.record_id for batch in work for event in batch[0]}

@@ -76,6 +76,7 @@ class Day:
         written: Written,
     ) -> None:
         """Events with their JSON, and the records set aside, of this day. Counts into `written`."""
+        self.connection.execute("PRAGMA cache_size = -65536")  # KiB: the tree of ids stays in memory
         ledger: Counter[tuple[str, str, int, str]] = Counter()
         self._write_events(events, ledger, written)
         self._write_filtered(filtered, ledger)

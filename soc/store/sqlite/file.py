@@ -32,7 +32,7 @@ def connect(path: Path, synchronous: Literal["FULL", "NORMAL"], create: bool = T
             connection.execute("PRAGMA secure_delete = OFF")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages of 4 KiB
-            connection.execute("PRAGMA cache_size = -65536")  # KiB: the tree of ids stays in memory
+            connection.execute("PRAGMA cache_size = -8192")  # KiB; there may be a connection to each day
         except sqlite3.Error:
             connection.close()
             raise
