@@ -14,7 +14,6 @@ MAX_MESSAGE: Final = 262_144
 _HEAD_KEPT: Final = 16_384
 
 _COUNTED: Final = re.compile(rb"([1-9][0-9]{0,8}) <")
-_MAYBE_COUNTED: Final = re.compile(rb"[1-9][0-9]{0,8} ?\Z")
 _END: Final = re.compile(rb"[\n\0]")
 
 
@@ -75,8 +74,6 @@ class SyslogFramer:
                 return -1
             out.append(Message(data[start : start + length]))
             return start + length
-        if _MAYBE_COUNTED.match(data, at):
-            return -1
         end = _END.search(data, at)
         if end is None or end.start() - at > self._max:
             if len(data) - at <= self._max:

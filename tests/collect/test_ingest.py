@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import sqlite3
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from soc.collect.counts import counts
-from soc.collect.ingest import Ingested, ingest
+from soc.collect.counts import Tally, counts
+from soc.collect.ingest import Ingested, follow, ingest
+from soc.collect.reading import Followed, Reading
+from soc.collect.state import Done, FileState, Head, Intent, Position
+from soc.collect.unpack import contents
 from soc.event import ContentError, TransportError
 
 LINES = b"".join(b"line %d of the file\n" % n for n in range(8_000))
@@ -165,3 +169,48 @@ def test_a_bus_that_failed_gets_what_is_owed_when_it_is_back(bus: Any, clock: An
     assert all(i.startswith("20261124-") for i in result.ids)  # the day of the first try
     (row,) = counts(tmp_path / "collect")
     assert (row.received, row.hour.day) == (2, 24)
+
+
+class Failing(Tally):
+    """Counts that cannot be written."""
+
+    def add_to(self, connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_position_and_counts_are_written_together_or_not_at_all(clock: Any, tmp_path: Path) -> None:
+    state = FileState(tmp_path, clock.now)
+    head = Head("text", b"one\n")
+    state.intend([(Intent("f", 4, 1, 0, False, clock.now(), "s", "u", "lines", ""), head, "a.log")])
+    with pytest.raises(TransportError, match="disk is full"):
+        state.commit([Done("f", head, Position(4, 1, b"one\n"), 1, "a.log")], Failing())
+    known = state.known("f")
+    assert known
+    assert (known.position.at, known.records) == (0, 0)
+    assert state.intended("f") is not None
+    state.close()
+
+
+def test_what_another_process_has_done_meanwhile_is_not_counted_again(bus: Any, clock: Any, tmp_path: Path) -> None:
+    file = tmp_path / "a.log"
+    file.write_bytes(b"one\ntwo\n")
+
+    def followed() -> Followed:
+        content = next(iter(contents(file)))
+        return follow(content, "s", "u", "lines", None, "")
+
+    first = Reading(FileState(tmp_path / "collect", clock.now), bus, clock.now)
+    second = Reading(FileState(tmp_path / "collect", clock.now), bus, clock.now)
+
+    def fail(step: str) -> None:
+        if step == "flush":
+            raise TransportError("no bus")
+
+    bus.before = fail
+    mine, theirs = followed(), followed()
+    with pytest.raises(TransportError):
+        first.turn([mine], lambda f: True)
+    bus.before = lambda step: None
+    assert len(second.turn([theirs], lambda f: True)) == 2
+    assert first.turn([mine], lambda f: True) == []
+    assert sum(c.received for c in counts(tmp_path / "collect")) == 2

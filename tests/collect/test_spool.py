@@ -110,6 +110,13 @@ def test_lower_priorities_are_shed_first_and_counted_once(tmp_path: Path, bus: A
     assert Counter(r.unit for r in bus.records()) == {"low": 6000 - shed, "normal": 3000}
 
 
+def test_of_equal_priority_what_was_there_first_stays(tmp_path: Path, bus: Any) -> None:
+    s = spool(tmp_path, max_bytes=8_000_000, reserved=0.0)
+    s.append([batch(5000, unit="first"), batch(3000, unit="second")])
+    assert books(tmp_path)["first"] == (5000, 0)
+    assert books(tmp_path)["second"][1] > 0
+
+
 def test_under_the_floor_of_free_disk_only_critical_sources_are_taken(tmp_path: Path) -> None:
     s = spool(tmp_path, min_free=1000, free=lambda folder: 700)
     taken = s.append([batch(1), batch(1, waits=True), batch(1, unit="c", priority=CRITICAL)])
@@ -148,6 +155,7 @@ def test_a_disk_that_takes_nothing_refuses_or_sheds_and_counts_when_it_does_agai
     refused, shed = s.append([batch(1, waits=True), batch(2)])
     assert refused.refused
     assert shed.shed == 2
+    assert s.used == 0
     s._db.execute("PRAGMA query_only = 0")
     s.append([batch(3)])
     assert books(tmp_path) == {"u": (5, 2)}

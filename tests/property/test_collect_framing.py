@@ -120,6 +120,15 @@ def test_a_restart_goes_on_with_the_numbers(style: str, xs: list[dict[str, objec
     assert again == rest
 
 
+@settings(max_examples=100)
+@given(
+    lines=st.lists(st.sampled_from([b"1 begins", b"2", b"  goes on", b"", b"\r"]), max_size=12), fed=st.integers(0, 99)
+)
+def test_a_restart_of_joined_lines_goes_on_with_the_lines(lines: list[bytes], fed: int) -> None:
+    rest, again = rest_after(FRAMERS["joined"], b"\n".join(lines), fed)
+    assert again == rest
+
+
 @pytest.mark.parametrize("name", ["lines", "joined", "xml"])
 @settings(max_examples=150)
 @given(data=streams, fed=st.integers(0, 300))
