@@ -27,7 +27,7 @@ def parse(
     config: ConfigOption = None,
     json_: Annotated[bool, typer.Option("--json", help="The output is NDJSON with and without it.")] = False,
 ) -> None:
-    """Show what the parser makes of raw lines: one NDJSON line per event (nested ECS), or the error and the original."""
+    """Show what the parser makes of raw lines: an NDJSON line per event (nested ECS), or the error and the original."""
     from soc.app.reading import records
     from soc.normalize import load_sources
 

@@ -106,6 +106,8 @@ def collect(config: Config, stop: threading.Event) -> None:
 
     lock = RoleLock(config.data_dir, "collect")
     try:
+        log.info("started: %s", ", ".join(getattr(c, "listen", "") or " ".join(c.paths) for c in config.collect))
         run(config, stop, Beat(config.data_dir, "collect", stop))
+        log.info("stopped")
     finally:
         lock.close()
