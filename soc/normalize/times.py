@@ -57,7 +57,8 @@ def moment_of(stamp: datetime, zone: tzinfo) -> Moment:
     if stamp.tzinfo is None:
         stamp = stamp.replace(tzinfo=zone)
     stamp = stamp.astimezone(UTC)
-    return stamp, f"{stamp.isoformat(timespec='microseconds')[:26]}Z"
+    text = stamp.isoformat()  # a third of the time of isoformat(timespec=…)
+    return stamp, f"{text[:26]}Z" if stamp.microsecond else f"{text[:19]}.000000Z"
 
 
 def _iso(text: str) -> datetime:
