@@ -62,8 +62,8 @@ class Column:
         if self.numbers or self.typed:
             self._numeric(value, found)
         made = frozenset(found) if found else _NONE
-        if type(value) is not str or len(value) <= _MEMO_CHARS:
-            if len(memo) >= _MEMO_VALUES:
+        if type(value) is not str or len(value) <= MEMO_CHARS:
+            if len(memo) >= MEMO_VALUES:
                 memo.clear()
             memo[key] = made
         return made
@@ -113,6 +113,7 @@ class Column:
         return here, [None] if here else []
 
 
-_MEMO_VALUES: Final = 4096
-_MEMO_CHARS: Final = 512
+#: Values that a column remembers between batches, and up to what length: 1 MB a column at worst.
+MEMO_VALUES: Final = 2048
+MEMO_CHARS: Final = 256
 _NUMERIC_STARTS: Final = frozenset("0123456789+-")

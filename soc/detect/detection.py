@@ -77,7 +77,7 @@ class Ask:
     """A leaf of the finished rule: one value asked of one field (None: keywords, any value of the event).
 
     `targets` are the mapped names, looked up first; `field` itself comes last. `pattern` is as the author wrote it.
-    `others` are the names of the field that a Reference refers to.
+    `others` are the names of the field that a Reference refers to, its own last.
     """
 
     field: str | None
@@ -222,14 +222,19 @@ def _leaf(raw: RawItem, draft: Draft, names: dict[str, tuple[str, ...]]) -> Tree
         done = modified(raw.modifiers, raw.values, keyword=raw.field is None, expand=_values(draft))
     except ValueError as error:
         raise DraftError(raw.line, str(error)) from None
-    targets = raw.names if raw.names != (raw.field,) else ()
+    targets = _targets(raw.field, raw.names)
     asked: list[Tree[Ask]] = []
     for one in done.asked:
         refers = [p.field for p in one.predicates if isinstance(p, Reference)]
-        others = names.get(refers[0], (refers[0],)) if refers else ()
+        others = () if not refers else (*_targets(refers[0], names.get(refers[0], ())), refers[0])
         asked.append(Leaf(Ask(raw.field, targets, done.op, one.pattern, one.predicates, others)))
     whole = asked[0] if len(asked) == 1 else And(tuple(asked)) if done.all else Or(tuple(asked))
     return Not(whole) if done.negated else whole
+
+
+def _targets(field: str | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The mapped names of a field; none if it has kept its own."""
+    return () if names == (field,) else names
 
 
 def _values(draft: Draft) -> Values:

@@ -14,20 +14,11 @@ from soc.detect.value import Scalar, leaves, text
 
 #: Names that the pipeline itself writes into every event: no words of the sender, so no keyword may find them.
 _OURS: Final = frozenset(
-    (
-        "@timestamp",
-        "ecs.version",
-        "event.dataset",
-        "event.module",
-        "event.kind",
-        "event.category",
-        "event.type",
-        "event.outcome",
-        "event.ingested",
-        "event.created",
-        "event.id",
-        "event.original",
-    )
+    {
+        *("@timestamp", "ecs.version", "host.os.type", "observer.vendor", "observer.product", "observer.type"),
+        *("event.dataset", "event.module", "event.kind", "event.category", "event.type", "event.outcome"),
+        *("event.ingested", "event.created", "event.id", "event.original"),
+    }
 )
 #: The line as it came; where it is plain text, it is the only place that holds every word.
 ORIGINAL: Final = "event.original"

@@ -174,6 +174,8 @@ def _step(step: str, value: _Value, expand: Values) -> list[_Value]:
     if step in ("base64", "base64offset"):
         data = value.data if isinstance(value, _Bytes) else _literal(value, step).encode("utf-8", "replace")
         made = [base64.b64encode(data).decode()] if step == "base64" else pattern.base64_offsets(data)
+        if step == "base64offset" and len(data) < 2:
+            raise ValueError("'base64offset' needs two bytes or more: of fewer, no character is certain")
         return [(one,) if one else () for one in made]
     if isinstance(value, _Bytes):
         raise ValueError(f"{step!r} cannot follow an encoding: base64 or base64offset does")

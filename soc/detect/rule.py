@@ -141,6 +141,9 @@ def _rule(draft: Draft, origin: Origin, pipelines: Iterable[Pipeline], warnings:
     level = _word(draft, "level", LEVELS, _DEFAULT_LEVEL)
     status = _word(draft, "status", STATUSES, "")
     identity = rule_id(draft, origin)
+    if document.get("taxonomy", "sigma") != "sigma":
+        why = f"the taxonomy {document['taxonomy']!r} is not Sigma's: a pipeline must map its fields"
+        draft.warnings.append((document.line_of("taxonomy"), why))
     asked = draft.logsource
     apply_pipelines(pipelines, draft)
     names = {item.field: item.names for item in draft.references if item.field is not None}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from soc.detect.columns import Column
+from soc.detect.columns import MEMO_CHARS, MEMO_VALUES, Column
 from soc.detect.compile import SlowAtom
 from soc.detect.fold import fold, plain
 from soc.detect.pattern import regex
@@ -14,7 +14,6 @@ from soc.detect.predicate import Predicate, Reference, Regex, Text, holds, re2_c
 from soc.detect.value import Scalar, text
 
 Test = Callable[[Scalar], bool]
-_MEMO_VALUES: Final = 4096
 
 
 def tester(predicate: Predicate) -> Test:
@@ -95,7 +94,9 @@ class EagerTests:
         key: Any = value if type(value) is str else (value, type(value))
         known = self._memo.get(key)
         if known is None:
-            if len(self._memo) >= _MEMO_VALUES:
-                self._memo.clear()
-            known = self._memo[key] = (*self.supposed, *(atom for atom, test in self.tests if test(value)))
+            known = (*self.supposed, *(atom for atom, test in self.tests if test(value)))
+            if type(value) is not str or len(value) <= MEMO_CHARS:
+                if len(self._memo) >= MEMO_VALUES:
+                    self._memo.clear()
+                self._memo[key] = known
         return known

@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rules")
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(one=selection, two=selection, text=condition, events=st.lists(event, min_size=1, max_size=6))
 def test_sqlite_agrees(one: Any, two: Any, text: str, events: list[dict[str, str]], folder: Path) -> None:
     rule = json.dumps(
