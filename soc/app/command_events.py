@@ -157,9 +157,9 @@ def replay(
     settled = settings(config)
     store, bus = open_store(settled), open_bus(settled)
     items = store.rejected(since=output.moment(since, datetime.now(UTC)), limit=limit)
-    store.forget_rejected(r.record.id for r in items)
     bus.publish(RAW, [to_message(r.record) for r in items])
     bus.flush()
+    store.forget_rejected(r.record.id for r in items)  # last: a crash before it replays twice, which changes nothing
     if json_:
         output.document(replayed=len(items))
     else:

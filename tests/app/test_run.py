@@ -59,7 +59,7 @@ class Instance:
             stderr=subprocess.PIPE,
         )
         try:
-            self.wait(lambda: self._listens() and self._workers_beat())
+            self.wait(lambda: self.listens() and self._workers_beat())
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
@@ -67,12 +67,16 @@ class Instance:
             assert process.returncode == 0, errors.decode()
             assert b"Traceback" not in errors, errors.decode()
 
-    def _listens(self) -> bool:
+    def listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.http)) == 0
 
     def _workers_beat(self) -> bool:
         return all((self.data / "run" / f"{member}.beat").exists() for member in ("detect-0", "alert-0"))
+
+    def pid(self, member: str) -> int:
+        """Process of a role; 0 while it is being started."""
+        return int((self.data / "run" / f"{member}.lock").read_text() or 0)
 
     def wait(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
@@ -140,8 +144,10 @@ def test_a_killed_worker_is_started_again_and_nothing_is_lost(instance: Instance
             instance.send(guess(number))
         instance.wait(lambda: instance.events("*") == 10)
         for member in ("detect-0", "alert-0", "collect"):
-            os.kill(int((instance.data / "run" / f"{member}.lock").read_text()), signal.SIGKILL)
-        instance.wait(instance._listens)
+            killed = instance.pid(member)
+            os.kill(killed, signal.SIGKILL)
+            instance.wait(lambda m=member, k=killed: instance.pid(m) not in (0, k))  # type: ignore[misc]
+        instance.wait(instance.listens)
         for number in range(10, 30):
             instance.send(guess(number))
         instance.wait(lambda: instance.events("*") == 30)
