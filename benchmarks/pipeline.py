@@ -17,8 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -27,12 +29,12 @@ from benchmarks.circumstances import circumstances
 from soc.app.config import Config
 from soc.app.content import load_content
 from soc.app.demo import Demo
-from soc.app.detecting import Content, examine, parsed, published
+from soc.app.detecting import Content, parsed, published
 from soc.app.reading import records
 from soc.app.sample import write_province
-from soc.bus.base import RAW, Delivery
+from soc.bus.base import RAW
 from soc.bus.sqlite import SqliteBus
-from soc.collect.wire import from_delivery, to_message
+from soc.collect.wire import to_message
 from soc.event import RawRecord
 from soc.store.query import parse_query
 from soc.store.sqlite import SqliteStore
@@ -68,7 +70,7 @@ def main() -> None:
         print(f"{facts.lines} raw lines, {size / facts.lines:.0f} bytes on average, {len(facts.files)} files")
         content = load_content(config)
         print(f"{len(content.rules.rules)} rules, {len(content.rules.correlations)} correlations")
-        stages(config, content, folder)
+        stages(content, folder)
         whole(config, folder)
         questions(config)
     finally:
@@ -76,55 +78,58 @@ def main() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def cpu(step: Callable[[], object]) -> float:
-    """Seconds of CPU of this process."""
-    before = time.process_time()
-    step()
-    return time.process_time() - before
+class Stopwatch:
+    """Seconds of this process's CPU by stage."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        before = time.process_time()
+        yield
+        self.spent[name] = self.spent.get(name, 0.0) + time.process_time() - before
 
 
-def stages(config: Config, content: Content, folder: Path) -> None:
+def stages(content: Content, folder: Path) -> None:
     """µs per record of each step, as the workers do it, in batches of BATCH; the first batch warms up."""
     sample = _sample(content, folder)
-    spent: dict[str, float] = {}
-
-    def timed(name: str, step: Callable[[], object]) -> None:
-        spent[name] = spent.get(name, 0.0) + cpu(step)
-
+    timed = Stopwatch()
     bus, store = SqliteBus(folder / "stage-bus"), SqliteStore(folder / "stage-store")
     subscription = bus.subscribe(RAW, "bench")
-    for number, start in enumerate(range(0, len(sample), BATCH)):
-        if number == 1:
-            spent.clear()
-        part = sample[start : start + BATCH]
-        timed("publish", lambda: (bus.publish(RAW, [to_message(r) for r in part]), bus.flush()))
-        deliveries: list[Delivery] = []
-        timed("poll", lambda: deliveries.extend(subscription.poll(BATCH, 1.0)))
+    for start in range(0, len(sample), BATCH):
+        if start == BATCH:
+            timed.spent.clear()
+        with timed("publish"):
+            bus.publish(RAW, [to_message(r) for r in sample[start : start + BATCH]])
+            bus.flush()
+        with timed("poll"):
+            deliveries = subscription.poll(BATCH, 1.0)
         subscription.commit()
-        timed("decode", lambda: [from_delivery(d) for d in deliveries])
-        batch = parsed(deliveries, content.sources, timedelta(minutes=5))
-        timed("decode + parse + normalize", lambda: parsed(deliveries, content.sources, timedelta(minutes=5)))
-        timed("enrich", lambda: content.enricher.enrich(batch.events))
-        pairs = ([e.fields for e in batch.events], [e.logsources for e in batch.events])
-        timed("match", lambda: content.rules.match(*pairs))
-        whole_batch = examine(deliveries, content)
-        timed("encode detections", lambda: published(whole_batch, content))
-        timed("store", lambda: store.write(batch.events, batch.rejected, batch.filtered))
+        with timed("decode + parse + normalize"):
+            batch = parsed(deliveries, content.sources, content.lateness)
+        with timed("enrich"):
+            content.enricher.enrich(batch.events)
+        with timed("match"):
+            batch.detections = content.rules.match(
+                [e.fields for e in batch.events], [e.logsources for e in batch.events]
+            )
+        with timed("encode detections"):
+            published(batch, content)
+        with timed("store"):
+            store.write(batch.events, batch.rejected, batch.filtered)
     bus.close()
     store.close()
     counted = len(sample) - BATCH
     print(f"stage: µs of CPU per record ({counted} records, batches of {BATCH})")
-    for name, seconds in spent.items():
+    for name, seconds in timed.spent.items():
         print(f"  {name:28} {seconds / counted * 1e6:7.1f}")
-    worker = sum(spent[name] for name in ("poll", "decode + parse + normalize", "enrich", "match", "encode detections"))
+    worker = sum(timed.spent[name] for name in timed.spent if name not in ("publish", "store"))
     print(f"  {'detect worker without store':28} {worker / counted * 1e6:7.1f}")
 
 
 def _sample(content: Content, folder: Path) -> list[RawRecord]:
     """Records of all files in turn, so that every batch holds every source."""
-    from datetime import UTC, datetime
-    from itertools import islice
-
     streams = [
         records([path], content.sources, "auto", datetime.now(UTC))
         for path in sorted((folder / "logs").rglob("*"))

@@ -1,12 +1,12 @@
 """What flows through the pipeline, and how it fails. Imports nothing of ours.
 
-    RawRecord ── parse, normalize, enrich ──▶ Event ── match ──▶ Detection ── correlate, build ──▶ Alert
+RawRecord ── parse, normalize, enrich ──▶ Event ── match ──▶ Detection ── correlate, build ──▶ Alert
 
-    SocError
-     ├─ RecordError      one record is bad: it is set aside with a code, the stream goes on
-     ├─ ContentError     a rule, source, model or configuration is bad: refused at load
-     ├─ ContentErrors    several of them, collected
-     └─ TransportError   a bus, store or network did not answer: wait and try again
+SocError
+ ├─ RecordError      one record is bad: it is set aside with a code, the stream goes on
+ ├─ ContentError     a rule, source, model or configuration is bad: refused at load
+ ├─ ContentErrors    several of them, collected
+ └─ TransportError   a bus, store or network did not answer: wait and try again
 """
 
 from __future__ import annotations

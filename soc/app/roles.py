@@ -11,7 +11,7 @@ from typing import Final
 
 from soc.app import alerting, detecting
 from soc.app.backends import open_bus, open_store
-from soc.app.config import Config
+from soc.app.config import Config, FileConfig
 from soc.app.content import load_content
 from soc.app.locks import RoleLock
 from soc.app.supervisor import Beat
@@ -106,7 +106,8 @@ def collect(config: Config, stop: threading.Event) -> None:
 
     lock = RoleLock(config.data_dir, "collect")
     try:
-        log.info("started: %s", ", ".join(getattr(c, "listen", "") or " ".join(c.paths) for c in config.collect))
+        places = [" ".join(c.paths) if isinstance(c, FileConfig) else c.listen for c in config.collect]
+        log.info("started: %s", ", ".join(places))
         run(config, stop, Beat(config.data_dir, "collect", stop))
         log.info("stopped")
     finally:
