@@ -1,7 +1,7 @@
 """What may alert: `pack.yaml` of each rule pack in, the decision for one rule out.
 
 mode: live | shadow | off       # default of the pack: live
-min_level: medium               # detections below it make no alert; default: informational for a pack that says nothing
+min_level: medium               # detections below it make no alert, they are only marked on their events
 episode: 6h                     # quiet time after which the same thing is a new alert; default 6h
 folders: {windows/builtin: {mode: shadow}}          # by folder below the pack
 rules: {<rule id>: {mode: off, min_level: …, episode: …}}
@@ -52,8 +52,14 @@ def rank(level: str) -> int:
     return LEVELS.index(level) if level in LEVELS else 2
 
 
+#: A pack without pack.yaml is somebody else's: 3,754 rules must not flood the first day.
+VENDORED: Final = Decision(min_level="medium")
+
+
 @dataclass(slots=True)
 class Pack:
+    """A rule folder and what its pack.yaml decides: in general, for folders below it, for single rules."""
+
     folder: Path
     default: Decision = Decision()
     folders: dict[str, Decision] = field(default_factory=dict)
@@ -73,7 +79,7 @@ class Policy:
         for folder in folders:
             path = folder / "pack.yaml"
             try:
-                packs.append(_pack(folder, path) if path.is_file() else Pack(folder))
+                packs.append(_pack(folder, path) if path.is_file() else Pack(folder, VENDORED))
             except ContentErrors as found:
                 errors += found.errors
         if errors:

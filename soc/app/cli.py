@@ -20,6 +20,7 @@ from soc.app import (
     command_run,
     command_sources,
 )
+from soc.app.options import choose, hoisted
 from soc.app.output import say
 from soc.event import ContentError, ContentErrors, SocError, TransportError
 
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.callback()(choose)
 for module in (
     command_demo,
     command_hunt,
@@ -55,7 +57,7 @@ for module in (
 def main() -> None:
     """Entry point: runs the command and turns our failures into a sentence and an exit code."""
     try:
-        result = app(prog_name="soc", standalone_mode=False)
+        result = app(hoisted(sys.argv[1:]), prog_name="soc", standalone_mode=False)
         code = result if isinstance(result, int) else OK  # typer hands back the code of typer.Exit
     except (typer.Abort, KeyboardInterrupt):
         say("ngắt · interrupted")

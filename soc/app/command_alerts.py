@@ -16,9 +16,8 @@ from soc.alert.triage import STATUSES, VERDICTS, Mutes, Triage
 from soc.app import output
 from soc.app.alert_view import show
 from soc.app.backends import open_store
-from soc.app.options import ConfigOption, JsonOption, LangOption, SinceOption, UserOption, language, settings
+from soc.app.options import ConfigOption, JsonOption, SinceOption, acting_user, language, settings
 from soc.event import Alert, nested
-from soc.store.base import Store
 from soc.store.query import parse_query
 
 AlertId = Annotated[str, typer.Argument(help="Id of the alert, or its first 8 characters.")]
@@ -80,7 +79,6 @@ def list_alerts(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
     json_: JsonOption = False,
     csv_: Annotated[bool, typer.Option("--csv", help="CSV with a header line.")] = False,
-    lang: LangOption = None,
 ) -> None:
     """List the alert queue, newest first."""
     if status is not None and status not in STATUSES:
@@ -100,7 +98,7 @@ def list_alerts(
         writer.writerow(_CSV)
         writer.writerows([_cell(a.document.get(name)) for name in _CSV] for a in alerts)
     else:
-        alert_table(alerts, total, language(lang, settled))
+        alert_table(alerts, total, language(settled))
 
 
 def _cell(value: object) -> str:
@@ -141,9 +139,7 @@ def _row(doc: Mapping[str, Any], lang: str) -> tuple[str, ...]:
 
 
 @commands.command("show")
-def show_alert(
-    alert_id: AlertId, config: ConfigOption = None, json_: JsonOption = False, lang: LangOption = None
-) -> None:
+def show_alert(alert_id: AlertId, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """One alert in full: what happened, why it fired, whose machine it is, what to do."""
     settled = settings(config)
     alert = open_store(settled).alert(alert_id)
@@ -152,12 +148,11 @@ def show_alert(
     if json_:
         output.document(alert=nested(alert.document))
     else:
-        show(alert.document, language(lang, settled))
+        show(alert.document, language(settled))
 
 
-def _triage(config: ConfigOption, user: str) -> tuple[Store, Triage]:
-    store = open_store(settings(config))
-    return store, Triage(store, user, lambda: datetime.now(UTC))
+def _triage(config: ConfigOption) -> Triage:
+    return Triage(open_store(settings(config)), acting_user(), lambda: datetime.now(UTC))
 
 
 def _done(alert: Alert, json_: bool) -> None:
@@ -173,50 +168,44 @@ def _done(alert: Alert, json_: bool) -> None:
 
 
 @commands.command("ack")
-def acknowledge(alert_id: AlertId, user: UserOption, config: ConfigOption = None, json_: JsonOption = False) -> None:
+def acknowledge(alert_id: AlertId, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Take an alert: acknowledged, and yours where it was nobody's."""
-    _done(_triage(config, user)[1].acknowledge(alert_id), json_)
+    _done(_triage(config).acknowledge(alert_id), json_)
 
 
 @commands.command("assign")
-def assign(
-    alert_id: AlertId, assignee: str, user: UserOption, config: ConfigOption = None, json_: JsonOption = False
-) -> None:
+def assign(alert_id: AlertId, assignee: str, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Give an alert to somebody."""
-    _done(_triage(config, user)[1].assign(alert_id, assignee), json_)
+    _done(_triage(config).assign(alert_id, assignee), json_)
 
 
 @commands.command("note")
-def note(
-    alert_id: AlertId, text: str, user: UserOption, config: ConfigOption = None, json_: JsonOption = False
-) -> None:
+def note(alert_id: AlertId, text: str, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Write into the alert's history."""
-    _done(_triage(config, user)[1].note(alert_id, text), json_)
+    _done(_triage(config).note(alert_id, text), json_)
 
 
 @commands.command("close")
 def close(
     alert_id: AlertId,
-    user: UserOption,
     verdict: Annotated[str, typer.Option(help=f"One of {', '.join(VERDICTS)}.")],
     note: Annotated[str, typer.Option(help="Why.")] = "",
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Close an alert with a verdict; its episode goes on counting silently."""
-    _done(_triage(config, user)[1].close(alert_id, verdict, note), json_)
+    _done(_triage(config).close(alert_id, verdict, note), json_)
 
 
 @commands.command("reopen")
-def reopen(alert_id: AlertId, user: UserOption, config: ConfigOption = None, json_: JsonOption = False) -> None:
+def reopen(alert_id: AlertId, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Open a closed alert again."""
-    _done(_triage(config, user)[1].reopen(alert_id), json_)
+    _done(_triage(config).reopen(alert_id), json_)
 
 
 @commands.command("mute")
 def mute(
     rule: Annotated[str, typer.Argument(help="Id of the rule.")],
-    user: UserOption,
     lasts: Annotated[str, typer.Option("--for", help="How long: 8h, 7d.")],
     reason: Annotated[str, typer.Option(help="Why; mandatory.")],
     unit: Annotated[str, typer.Option(help="Only in this unit and below.")] = "",
@@ -228,7 +217,7 @@ def mute(
         span = duration(lasts)
     except ValueError as wrong:
         raise typer.BadParameter(f"--for: {wrong}") from None
-    made = Mutes(open_store(settings(config))).add(rule, unit, datetime.now(UTC), span, reason, user)
+    made = Mutes(open_store(settings(config))).add(rule, unit, datetime.now(UTC), span, reason, acting_user())
     if json_:
         output.document(mute={"id": made.id, "rule": made.rule, "unit": made.unit, "until": made.until})
     else:

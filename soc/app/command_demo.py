@@ -11,7 +11,7 @@ import typer
 from soc.app import output
 from soc.app.command_alerts import alert_table
 from soc.app.logs import configure
-from soc.app.options import LangOption, language
+from soc.app.options import language
 from soc.app.stopping import stopping
 
 
@@ -22,7 +22,6 @@ def register(app: typer.Typer) -> None:
 def demo(
     clean: Annotated[bool, typer.Option("--clean", help="Remove everything that the demo made, and end.")] = False,
     folder: Annotated[Path | None, typer.Option(help="Where it lives. [default: $SOC_DATA_DIR/demo, var/demo]")] = None,
-    lang: LangOption = None,
 ) -> None:
     """Recreates the sample province (5 units, 3 days, 4 attacks) and runs it end to end."""
     from soc.app import demo as engine
@@ -36,7 +35,7 @@ def demo(
         output.say(f"{made.folder}: removed")
         return
     configure("demo", quiet=True)
-    vi = language(lang) == "vi"
+    vi = language() == "vi"
     facts = made.prepare()
     days = f"{facts.first:%d/%m} – {facts.last:%d/%m/%Y}"
     units = len({file.unit for file in facts.files})
@@ -49,9 +48,9 @@ def demo(
         counts = made.run(facts, stopping(), tell)
     store = open_store(made.config())
     alerts = engine.queue(store)
-    alert_table(alerts, len(alerts), language(lang))
+    alert_table(alerts, len(alerts), language())
     if (gravest := engine.gravest(alerts)) is not None:
-        show(gravest.document, language(lang))
+        show(gravest.document, language())
     _where_next(made.config_path, counts, vi)
     if counts["deficit"]:
         raise typer.Exit(1)

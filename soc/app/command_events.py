@@ -10,7 +10,7 @@ import typer
 from soc.alert import words
 from soc.app import output
 from soc.app.backends import open_bus, open_store
-from soc.app.options import ConfigOption, JsonOption, LangOption, SinceOption, UntilOption, language, settings
+from soc.app.options import ConfigOption, JsonOption, SinceOption, UntilOption, language, settings
 from soc.bus.base import RAW
 from soc.event import nested, parse_rfc3339, rfc3339
 from soc.store.query import parse_query
@@ -65,9 +65,7 @@ def search(
     output.say(f"{len(page.hits)} of {page.total}")
 
 
-def ledger(
-    config: ConfigOption = None, since: SinceOption = None, json_: JsonOption = False, lang: LangOption = None
-) -> None:
+def ledger(config: ConfigOption = None, since: SinceOption = None, json_: JsonOption = False) -> None:
     """Sổ đối chiếu: nhận, lưu, loại, thiếu. · Every record's fate by unit, source and hour. Exit 1 on a deficit."""
     settled = settings(config)
     rows = balance(open_store(settled), settled.data_dir / "collect", output.moment(since, datetime.now(UTC)))
@@ -81,7 +79,7 @@ def ledger(
             ]
         )
     else:
-        vi = language(lang, settled) == "vi"
+        vi = language(settled) == "vi"
         output.table(
             ("đơn vị", "nguồn", "giờ", ">nhận", ">lưu", ">lọc", ">loại", ">muộn", ">bỏ", ">thiếu")
             if vi

@@ -14,7 +14,7 @@ import typer
 from soc.alert import words
 from soc.alert.policy import LEVELS, rank
 from soc.app import output
-from soc.app.options import Lang, LangOption, language
+from soc.app.options import Lang, language
 from soc.app.paths import existing, pipeline_files, shipped
 from soc.event import ContentError
 
@@ -38,7 +38,6 @@ def hunt(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 1,
     json_: Annotated[bool, typer.Option("--json", help="NDJSON, one line per record and rule.")] = False,
     stats: Annotated[Path | None, typer.Option(help="Write figures of the run to this file.")] = None,
-    lang: LangOption = None,
 ) -> None:
     """Run a rule set over log files as they are, with no configuration.
 
@@ -72,7 +71,7 @@ def hunt(
     wall_s = engine.clock() - began
     _say(total, json_)
     if not json_:
-        _tables(total.lines, language(lang))
+        _tables(total.lines, language())
         output.say(f"{total.events} events, {matches} matches, {wall_s:.1f} s")
     if stats:
         stats.write_bytes(

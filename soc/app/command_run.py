@@ -9,7 +9,7 @@ import typer
 
 from soc.app import output
 from soc.app.logs import configure
-from soc.app.options import ConfigOption, LangOption, settings
+from soc.app.options import ConfigOption, settings
 from soc.app.stopping import stopping
 from soc.app.supervisor import Role, Supervisor
 
@@ -83,7 +83,6 @@ def ingest(
     unit: Annotated[str, typer.Option(help="Uid of the unit that the files belong to.")] = "",
     config: ConfigOption = None,
     json_: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    lang: LangOption = None,
 ) -> None:
     """Send files through collectors, bus, workers and store, and wait until they are done. Exit 1 on a deficit."""
     from soc.app.ingest import Job

@@ -123,9 +123,14 @@ def parsed(deliveries: Sequence[Delivery], sources: Sources, lateness: timedelta
             batch.rejected.append(Rejected(record, error.code, error.detail, "parse"))
             continue
         if found:
-            live = "file" not in record.facts
+            file = record.facts.get("file")
+            live = file is None
             for event in found:
                 event.registered = record.source
+                if file is not None:
+                    event.fields.setdefault("log.file.path", file)
+                else:
+                    event.fields.setdefault("log.source.address", record.sender)
                 if live and event.received - event.timestamp > lateness:
                     event.fields["soc.late"] = True
             batch.events += found

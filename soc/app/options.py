@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -30,19 +32,10 @@ ConfigOption = Annotated[
     typer.Option("--config", "-c", help="Configuration file. [default: $SOC_CONFIG, soc.yaml, deploy/embedded.yaml]"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document (or NDJSON) on stdout.")]
-LangOption = Annotated[Lang | None, typer.Option("--lang", help="Language of texts for people. [default: vi]")]
-UserOption = Annotated[
-    str, typer.Option("--user", help="Who acts; stands in the history.", default_factory=getpass.getuser)
-]
 SinceOption = Annotated[
     str | None, typer.Option("--since", help="From this time on: RFC 3339, a date, or an age such as 8h, 7d.")
 ]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Before this time; written as --since.")]
-
-#: Sections that a command may be listed under in --help.
-TRIAGE: Final = "Triage"
-CONTENT: Final = "Rules and sources"
-RUNNING: Final = "Running"
 
 
 def settings(path: Path | None) -> Config:
@@ -50,6 +43,50 @@ def settings(path: Path | None) -> Config:
     return load_config(path or default_config())
 
 
-def language(lang: Lang | None, config: Config | None = None) -> str:
+#: Options of every command, wherever they stand on the line, and how many words each takes.
+EVERYWHERE: Final = ("--lang", "--user")
+
+
+@dataclass(slots=True)
+class Chosen:
+    """What the person at the terminal chose for this run."""
+
+    lang: Lang | None = None
+    user: str = ""
+
+
+_chosen = Chosen()
+
+
+def choose(
+    lang: Annotated[Lang | None, typer.Option("--lang", help="Language of texts for people. [default: vi]")] = None,
+    user: Annotated[str, typer.Option("--user", help="Who acts; stands in the history. [default: the OS user]")] = "",
+) -> None:
+    """Callback of the program: options that every command takes."""
+    _chosen.lang, _chosen.user = lang, user
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """The arguments with those of EVERYWHERE first, so that they may stand behind the command, too."""
+    front, rest = [], []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in EVERYWHERE:
+            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word.startswith(tuple(f"{name}=" for name in EVERYWHERE)):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def language(config: Config | None = None) -> str:
     """--lang, else the configuration's, else Vietnamese."""
-    return lang.value if lang else (config.lang if config else "vi")
+    return _chosen.lang.value if _chosen.lang else (config.lang if config else "vi")
+
+
+def acting_user() -> str:
+    """--user, else the OS user."""
+    return _chosen.user or getpass.getuser()

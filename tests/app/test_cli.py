@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from soc.app.cli import app
+from soc.app.options import hoisted
 from tests.app.conftest import Soc
 
 
@@ -64,6 +65,14 @@ def test_a_mistake_gets_a_sentence_and_its_code(soc: Soc, arguments: list[str], 
     assert (ran.code, "Traceback" in ran.err) == (code, False), ran.err
     assert sentence in " ".join(ran.err.split())
     assert ran.out == ""
+
+
+def test_language_and_user_may_stand_anywhere() -> None:
+    assert hoisted(["alerts", "ack", "x", "--user", "nva", "--lang=en"]) == [
+        *("--user", "nva", "--lang=en"),
+        *("alerts", "ack", "x"),
+    ]
+    assert hoisted(["events", "search", "--", "--lang"]) == ["events", "search", "--", "--lang"]
 
 
 def test_nothing_but_json_is_on_stdout(soc: Soc) -> None:
