@@ -25,12 +25,12 @@ Change = Callable[[Draft, Concerned, str], None]
 
 def change(kind: str, params: dict[str, Any], variables: dict[str, Any]) -> Change:
     """Raises ValueError for an unknown transformation or parameter."""
-    if kind not in _KINDS:
-        raise ValueError(f"the transformation {kind!r} is not supported (supported: {', '.join(_KINDS)})")
+    if kind not in KINDS:
+        raise ValueError(f"the transformation {kind!r} is not supported (supported: {', '.join(KINDS)})")
     if kind == "value_placeholders":
         params = {**params, "variables": variables}
     try:
-        return _KINDS[kind](**params)
+        return KINDS[kind](**params)
     except TypeError as error:
         raise ValueError(f"the transformation {kind!r}: {str(error).partition(') ')[2] or error}") from None
 
@@ -248,7 +248,7 @@ def _wildcard_placeholders(include: list[str] | None = None, exclude: list[str] 
     return apply
 
 
-_KINDS: Final[dict[str, Callable[..., Change]]] = {
+KINDS: Final[dict[str, Callable[..., Change]]] = {
     "field_name_mapping": _mapping,
     "field_name_prefix_mapping": _prefix_mapping,
     "field_name_prefix": _prefix,

@@ -87,7 +87,7 @@ def test_placeholder_rules_load_once_their_values_are_known(shared_data: Path) -
     without = load_rules([folder])
     assert not without.rules
     names = {name for path in folder.rglob("*.yml") for name in re.findall(r"%([\w-]+)%", path.read_text())}
-    loaded = load_rules([folder], placeholders=dict.fromkeys(names, ["one", "two*"]))
+    loaded = load_rules([folder], placeholders=dict.fromkeys(names, ("one", "two*")))
     assert not loaded.refused
     assert len(loaded.rules) == len(without.refused)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soc.detect import load_rules
-from soc.detect.transformations import _KINDS
+from soc.detect.transformations import KINDS
 
 RULE = """\
 title: Rule
@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @st.composite
 def step(draw: st.DrawFn) -> Any:
     """A transformation with a real type, its parameters anything."""
-    kind = draw(st.sampled_from(sorted(_KINDS)))
+    kind = draw(st.sampled_from(sorted(KINDS)))
     names = st.sampled_from(
         ["mapping", "prefix", "regex", "replacement", "value", "conditions", "include", "key", "val"]
     )
