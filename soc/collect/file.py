@@ -192,7 +192,7 @@ class FileCollector:
             self._tell(file.path, "unreadable", e.strerror or str(e))
             return
         head, broken = first_bytes(opened, HEAD)
-        framing = framing_for(printable(file.path), head, self.framing_of)
+        framing = framing_for(printable(file.path), head, file.source.framing, self.framing_of)
         if broken or not head:
             opened.close()
             if broken:
@@ -203,10 +203,9 @@ class FileCollector:
         else:
             name = printable(file.path)
             origin = Origin(file.source.source, file.source.unit, name, name, "")
-            chosen = framing if file.source.framing == "auto" else file.source.framing
-            multiline = file.source.multiline if chosen == "lines" else ""
+            multiline = file.source.multiline if framing == "lines" else ""
             file.kind, file.open = "text", opened
-            file.followed = Followed(TextStream(opened, chosen, multiline), origin)
+            file.followed = Followed(TextStream(opened, framing, multiline), origin)
 
     def _gone(self, key: tuple[int, int], file: _File, now: float) -> None:
         """A file without a watched name: it is read to its end, and forgotten when nothing has come for a while."""

@@ -112,8 +112,7 @@ def follow(
 def _open_stream(content: Content, framing: str, framing_of: FramingOf | None, multiline: str) -> Stream:
     source: Bytes = OpenFile(content.path) if content.path else Expanding(content.read)
     head, _ = first_bytes(source, HEAD)
-    if framing == "auto":
-        framing = framing_for(content.name, head, framing_of)
+    framing = framing_for(content.name, head, framing, framing_of)
     if framing == "evtx":
         source.close()
         return EvtxStream(content.path, content.read)

@@ -57,13 +57,17 @@ def read_path(
         yield from _read(content, origin, received, framing, framing_of, multiline, max_bytes)
 
 
-def framing_for(name: str, head: bytes, framing_of: FramingOf | None = None) -> str:
-    """The framing of a stream by its name and first bytes. EVTX is known by its magic alone."""
+def framing_for(name: str, head: bytes, asked: str, framing_of: FramingOf | None) -> str:
+    """The framing of a stream by what is asked for ("auto" = by its name and first bytes).
+
+    An EVTX file is one whatever is asked for, and nothing else is.
+    """
     clean = utf8_head(head)
     found = sniff(clean)
-    if found == "evtx" or framing_of is None:
+    if found == "evtx":
         return found
-    asked = framing_of(name, clean)
+    if asked == "auto" and framing_of is not None:
+        asked = framing_of(name, clean)
     return asked if asked in FRAMINGS and asked != "evtx" else found
 
 
@@ -88,8 +92,7 @@ def _read(
             if broken:
                 yield receipts.broken(0, broken.code, broken.detail)
             return
-        if framing == "auto":
-            framing = framing_for(content.name, head[:HEAD], framing_of)
+        framing = framing_for(content.name, head[:HEAD], framing, framing_of)
         if framing == "evtx":
             chunks.close()
             yield from _read_evtx(content, receipts)

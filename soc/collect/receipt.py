@@ -11,13 +11,15 @@ from soc.collect.framing import Piece
 from soc.event import RawRecord, Rejected
 
 
-class _Ids:
-    """`record_id(received, fingerprint, n)` for many n: the part before n is hashed once."""
+class Ids:
+    """`record_id(received, *facts, n)` for many n: what stands before n is hashed once."""
 
-    def __init__(self, received: datetime, fingerprint: str) -> None:
+    def __init__(self, received: datetime, *facts: str) -> None:
         self._day = f"{received:%Y%m%d}-"
-        raw = fingerprint.encode()
-        self._base = hashlib.blake2b(len(raw).to_bytes(8, "big") + raw, digest_size=12)
+        self._base = hashlib.blake2b(digest_size=12)
+        for fact in facts:
+            raw = fact.encode()
+            self._base.update(len(raw).to_bytes(8, "big") + raw)
 
     def __call__(self, n: int) -> str:
         h = self._base.copy()
@@ -47,7 +49,7 @@ class Receipts:
         self._origin = origin
         self._received = received
         self._fingerprint = fingerprint
-        self._id = _Ids(received, fingerprint)
+        self._id = Ids(received, fingerprint)
 
     def text(self, piece: Piece) -> RawRecord | Rejected:
         """The record of a piece of text."""
@@ -66,7 +68,7 @@ class Receipts:
         facts = {"file": o.name, "record": str(item.ordinal)}
         if item.code:
             facts["damage"] = str(damages + 1)
-            identity = _Ids(self._received, f"{self._fingerprint} after {item.ordinal}")(damages)
+            identity = Ids(self._received, f"{self._fingerprint} after {item.ordinal}")(damages)
             record = RawRecord(identity, b"", self._received, o.source, o.unit, o.container, o.member, facts)
             return Rejected(record, item.code, item.detail, "collect")
         if item.event_record_id is not None:
@@ -77,7 +79,7 @@ class Receipts:
     def broken(self, at: int, code: str, detail: str) -> Rejected:
         """What stands for the rest of a stream that cannot be read on from byte `at`."""
         o = self._origin
-        identity = _Ids(self._received, f"{self._fingerprint} broken")(at)
+        identity = Ids(self._received, f"{self._fingerprint} broken")(at)
         facts = {"file": o.name, "offset": str(at)}
         record = RawRecord(identity, b"", self._received, o.source, o.unit, o.container, o.member, facts)
         return Rejected(record, code, detail, "collect")

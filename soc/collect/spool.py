@@ -19,33 +19,37 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from soc.collect.counts import SCHEMA, Tally, connect
-from soc.event import RawRecord, Rejected, TransportError, record_id, rfc3339
+from soc.collect.receipt import Ids
+from soc.event import RawRecord, Rejected, TransportError, rfc3339
 
 #: Words of the configuration, lowest first.
 PRIORITIES: Final = ("low", "normal", "critical")
 CRITICAL: Final = PRIORITIES.index("critical")
 #: How long a request or a client's id is remembered, so that the same again is not a second record.
 REMEMBERED: Final = timedelta(minutes=10)
-#: What a record costs on disk beside its data, in bytes (measured: 190 to 260).
-_OVERHEAD: Final = 256
+#: What a record costs on disk beside its data, in bytes (measured: 130 to 180).
+_OVERHEAD: Final = 160
+#: Most records of one row: shed together, and one row of SQLite costs more than a small record.
+GROUP: Final = 250
 _LOOK_S: Final = 1.0  # free disk is looked at so often
 #: Records that are forwarded at once, at most.
 FORWARDED: Final = 2_000
-_EVICT: Final = 500  # records shed at once to make room
+_EVICT: Final = 4  # rows shed at once to make room
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS spool (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, received TEXT NOT NULL, source TEXT NOT NULL,
-    unit TEXT NOT NULL, sender TEXT NOT NULL, stream TEXT NOT NULL, facts BLOB NOT NULL, code TEXT NOT NULL,
-    detail TEXT NOT NULL, data BLOB NOT NULL, size INTEGER NOT NULL, priority INTEGER NOT NULL,
-    sheddable INTEGER NOT NULL
+CREATE TABLE IF NOT EXISTS spool (  -- a row holds up to GROUP records of one time of receipt, unit and source
+    seq INTEGER PRIMARY KEY,        -- of the first one
+    received TEXT NOT NULL, source TEXT NOT NULL, unit TEXT NOT NULL,
+    records BLOB NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL,
+    priority INTEGER NOT NULL, sheddable INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS spool_shed ON spool (priority, seq) WHERE sheddable;
 CREATE TABLE IF NOT EXISTS remembered (key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -110,12 +114,12 @@ class Spool:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = connect(folder / "spool.db")
             self._db.executescript(SCHEMA + _TABLES)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(8),))
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?), ('seq', '0')", (secrets.token_hex(8),))
             self._epoch = self._value("SELECT value FROM meta WHERE name = 'epoch'")
-            self._seq = self._value("SELECT max(seq) FROM sqlite_sequence") or 0
+            self._seq = int(self._value("SELECT value FROM meta WHERE name = 'seq'"))
             self._used = self._value("SELECT sum(size) FROM spool") or 0
             # What a process before us was forwarding may be on the bus: it is not shed.
-            self._given = (self._value("SELECT min(seq) FROM spool") or 1) - 1 + FORWARDED
+            self._given = (self._value("SELECT min(seq) FROM spool") or 1) - 1 + FORWARDED + GROUP
         except (sqlite3.Error, OSError) as e:
             raise TransportError(f"cannot open the spool in {folder}: {e}") from e
 
@@ -198,30 +202,19 @@ class Spool:
 
     def _insert(self, batch: Batch, items: Sequence[RawRecord | Rejected]) -> None:
         rows = []
-        for item in items:
-            self._seq += 1
-            record, code, detail = (
-                (item.record, item.code, item.detail) if isinstance(item, Rejected) else (item, "", "")
-            )
-            rows.append(
-                (
-                    self._seq,
-                    record.id or record_id(record.received, batch.collector, self._epoch, self._seq),
-                    rfc3339(record.received),
-                    record.source,
-                    record.unit,
-                    record.sender,
-                    record.stream,
-                    orjson.dumps(record.facts),
-                    code,
-                    detail,
-                    record.data,
-                    _size(item),
-                    batch.priority,
-                    not batch.waits,
-                )
-            )
-        self._db.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        for (received, source, unit), same in groupby(items, _group):
+            ids = Ids(received, batch.collector, self._epoch)
+            text = rfc3339(received)
+            group = list(same)
+            for start in range(0, len(group), GROUP):
+                part = group[start : start + GROUP]
+                first = self._seq + 1
+                packed = orjson.dumps([_packed(item, ids(first + n)) for n, item in enumerate(part)])
+                size = sum(map(_size, part))
+                self._seq += len(part)
+                rows.append((first, text, source, unit, packed, len(part), size, batch.priority, not batch.waits))
+        self._db.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._db.execute("UPDATE meta SET value = ? WHERE name = 'seq'", (str(self._seq),))
 
     def _cannot(self, batch: Batch, why: str) -> Outcome:
         """The disk does not take it: as if there were no room; counts are kept until it does."""
@@ -256,11 +249,11 @@ class Spool:
         """Shed the oldest of the least important records below a priority, that are not being forwarded; how many."""
         rows = self._db.execute(
             "DELETE FROM spool WHERE seq IN (SELECT seq FROM spool WHERE sheddable AND priority < ? AND seq > ?"
-            " ORDER BY priority, seq LIMIT ?) RETURNING unit, source, received, size",
+            " ORDER BY priority, seq LIMIT ?) RETURNING unit, source, received, number, size",
             (below, self._given, _EVICT),
         ).fetchall()
-        for unit, source, received, size in rows:
-            tally.shed(unit, source, datetime.fromisoformat(received), counted=True)
+        for unit, source, received, number, size in rows:
+            tally.shed(unit, source, datetime.fromisoformat(received), number, counted=True)
             self._used -= size
         return len(rows)
 
@@ -280,20 +273,21 @@ class Spool:
     # ------------------------------------------------------------ out
 
     def next(self) -> tuple[list[RawRecord | Rejected], int]:
-        """The oldest FORWARDED records, and what to give to `remove` once they are durable on the bus."""
+        """The oldest records, about FORWARDED, and what to give to `remove` once they are durable on the bus."""
+        items: list[RawRecord | Rejected] = []
         with self._lock:
             rows = self._db.execute(
-                "SELECT seq, id, data, received, source, unit, sender, stream, facts, code, detail FROM spool"
-                " ORDER BY seq LIMIT ?",
-                (FORWARDED,),
-            ).fetchall()
-            self._given = max(self._given, rows[-1][0]) if rows else self._given
-        items: list[RawRecord | Rejected] = []
-        for _, identity, data, received, source, unit, sender, stream, facts, code, detail in rows:
-            moment = datetime.fromisoformat(received)
-            record = RawRecord(identity, data, moment, source, unit, sender, stream, orjson.loads(facts))
-            items.append(Rejected(record, code, detail, "collect") if code else record)
-        return items, rows[-1][0] if rows else 0
+                "SELECT seq, records, received, source, unit FROM spool ORDER BY seq LIMIT ?", (FORWARDED,)
+            )
+            upto = 0
+            for seq, records, received, source, unit in rows:
+                items += _unpacked(records, datetime.fromisoformat(received), source, unit)
+                upto = seq
+                if len(items) >= FORWARDED:
+                    break
+            rows.close()
+            self._given = max(self._given, upto)
+        return items, upto
 
     def remove(self, upto: int) -> None:
         """Records up to this sequence number are on the bus. Raises TransportError; they are forwarded again then."""
@@ -309,3 +303,33 @@ class Spool:
 def _size(item: RawRecord | Rejected) -> int:
     record = item.record if isinstance(item, Rejected) else item
     return len(record.data) + _OVERHEAD
+
+
+def _group(item: RawRecord | Rejected) -> tuple[datetime, str, str]:
+    record = item.record if isinstance(item, Rejected) else item
+    return record.received, record.source, record.unit
+
+
+def _packed(item: RawRecord | Rejected, identity: str) -> tuple[Any, ...]:
+    """A record as JSON: its bytes as the characters of Latin-1."""
+    if isinstance(item, Rejected):
+        record = item.record
+        rest: tuple[str, ...] = (item.code, item.detail)
+    else:
+        record, rest = item, ()
+    return (
+        record.id or identity,
+        record.data.decode("latin-1"),
+        record.sender,
+        record.stream,
+        record.facts,
+        *rest,
+    )
+
+
+def _unpacked(records: bytes, received: datetime, source: str, unit: str) -> list[RawRecord | Rejected]:
+    items: list[RawRecord | Rejected] = []
+    for identity, data, sender, stream, facts, *why in orjson.loads(records):
+        record = RawRecord(identity, data.encode("latin-1"), received, source, unit, sender, stream, facts)
+        items.append(Rejected(record, why[0], why[1], "collect") if why else record)
+    return items

@@ -51,7 +51,7 @@ def on_the_bus(root: Path) -> dict[str, bytes]:
     bus = SqliteBus(root / "bus")
     reader = bus.subscribe("soc.raw", "test")
     records: dict[str, bytes] = {}
-    while deliveries := reader.poll(10_000, 0.3):
+    while deliveries := reader.poll(10_000, 0.1):
         for record in map(from_delivery, deliveries):
             assert records.setdefault(record.id, record.data) == record.data
     bus.close()

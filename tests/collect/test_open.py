@@ -48,8 +48,8 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
     "two gzip members": lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:]) + b"\0\0",
     "zstd": zstandard.compress,
     "two zstd frames": lambda data: zstandard.compress(data[:9]) + zstandard.compress(data[9:]),
-    "bzip2": bz2.compress,
-    "xz": lzma.compress,
+    "bzip2": lambda data: bz2.compress(data, 1),
+    "xz": lambda data: lzma.compress(data, preset=0),
     "zip": zipped,
     "gzip in zip": lambda data: zipped(gzip.compress(data)),
     "zip in zip": lambda data: zipped(zipped(data)),
@@ -156,6 +156,14 @@ def test_the_callable_decides_the_framing_where_it_knows(tmp_path: Path) -> None
     assert [r.data for r in as_lines if isinstance(r, RawRecord)] == [b'{"a":', b"1}"]
     unknown = read_path(file, framing_of=lambda name, head: "")
     assert len(list(unknown)) == 1
+
+
+def test_an_evtx_file_is_one_whatever_is_asked_for_and_nothing_else_is(tmp_path: Path, shared_data: Path) -> None:
+    evtx = shared_data / "evtx_cc0" / "000.evtx"
+    assert read(evtx, "lines") == read(evtx)
+    file = tmp_path / "a.log"
+    file.write_bytes(LINES)
+    assert read(file, "evtx") == EXPECTED
 
 
 def test_ids_are_of_the_day_and_unique_and_the_same_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from soc.collect.counts import counts
 from soc.collect.intake import forward_once
 from soc.collect.spool import CRITICAL, Batch, Spool
-from soc.event import RawRecord, TransportError
+from soc.event import RawRecord, Rejected, TransportError
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LOW, NORMAL = 0, 1
@@ -62,6 +62,15 @@ def test_ids_stay_when_records_are_forwarded_again_and_are_never_used_twice(tmp_
     assert not {r.id for r in third if isinstance(r, RawRecord)} & {r.id for r in first if isinstance(r, RawRecord)}
 
 
+def test_bytes_and_what_was_set_aside_come_out_as_they_went_in(tmp_path: Path) -> None:
+    s = spool(tmp_path)
+    facts = {"port": "514", "client": "hộp thư"}
+    good = RawRecord("20261124-1", bytes(range(256)), NOON, "s", "u", "192.0.2.1", "tcp", facts)
+    bad = Rejected(RawRecord("20261124-2", b"\xff", NOON, "other", "u"), "too_large", "chi tiết", "collect")
+    s.append([Batch("http", [good, bad, good])])
+    assert s.next()[0] == [good, bad, good]
+
+
 def test_a_bus_that_fails_loses_nothing(tmp_path: Path, bus: Any) -> None:
     s = spool(tmp_path)
     s.append([batch(2)])
@@ -77,7 +86,7 @@ def test_a_bus_that_fails_loses_nothing(tmp_path: Path, bus: Any) -> None:
 
 
 def test_senders_that_wait_are_refused_and_others_shed_when_it_is_full(tmp_path: Path) -> None:
-    s = spool(tmp_path, max_bytes=20_000, reserved=0.2)
+    s = spool(tmp_path, max_bytes=18_500, reserved=0.2)
     assert s.append([batch(12, waits=True)])[0].refused == ""
     refused, shed = s.append([batch(5, waits=True), batch(5, unit="udp")])
     assert "its limit is" in refused.refused

@@ -41,7 +41,7 @@ def pieces(framer: Framer, parts: list[bytes]) -> list[Piece]:
 
 
 @pytest.mark.parametrize("name", FRAMERS)
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(data=streams, cuts=st.lists(st.integers(0, 500), max_size=8))
 def test_chunking_changes_nothing(name: str, data: bytes, cuts: list[int]) -> None:
     make = FRAMERS[name]
@@ -49,7 +49,7 @@ def test_chunking_changes_nothing(name: str, data: bytes, cuts: list[int]) -> No
 
 
 @pytest.mark.parametrize("name", FRAMERS)
-@settings(max_examples=300)
+@settings(max_examples=80)
 @given(data=streams, which=st.integers(0, 30))
 def test_a_restart_at_the_end_of_any_piece_gives_the_rest(name: str, data: bytes, which: int) -> None:
     make = FRAMERS[name]
@@ -63,7 +63,7 @@ def test_a_restart_at_the_end_of_any_piece_gives_the_rest(name: str, data: bytes
 
 
 @pytest.mark.parametrize("name", FRAMERS)
-@settings(max_examples=300)
+@settings(max_examples=80)
 @given(data=streams)
 def test_pieces_are_in_order_and_are_what_stands_there(name: str, data: bytes) -> None:
     at = 0
@@ -94,7 +94,7 @@ STYLES: dict[str, Callable[[list[dict[str, object]]], str]] = {
 
 
 @pytest.mark.parametrize("style", STYLES)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(xs=objects, cuts=st.lists(st.integers(0, 2000), max_size=6))
 def test_json_of_every_style_gives_its_objects(style: str, xs: list[dict[str, object]], cuts: list[int]) -> None:
     found = pieces(Json(), chunks(STYLES[style](xs).encode("utf-8", "surrogatepass"), cuts))
@@ -120,7 +120,7 @@ def test_a_restart_goes_on_with_the_numbers(style: str, xs: list[dict[str, objec
     assert again == rest
 
 
-@settings(max_examples=100)
+@settings(max_examples=80)
 @given(
     lines=st.lists(st.sampled_from([b"1 begins", b"2", b"  goes on", b"", b"\r"]), max_size=12), fed=st.integers(0, 99)
 )
@@ -130,7 +130,7 @@ def test_a_restart_of_joined_lines_goes_on_with_the_lines(lines: list[bytes], fe
 
 
 @pytest.mark.parametrize("name", ["lines", "joined", "xml"])
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(data=streams, fed=st.integers(0, 300))
 def test_a_restart_of_text_goes_on_with_the_lines(name: str, data: bytes, fed: int) -> None:
     rest, again = rest_after(FRAMERS[name], data, fed)
@@ -138,7 +138,7 @@ def test_a_restart_of_text_goes_on_with_the_lines(name: str, data: bytes, fed: i
 
 
 @pytest.mark.parametrize("style", ["lines", "pretty", "pretty array", "array by line"])
-@settings(max_examples=100)
+@settings(max_examples=80)
 @given(data=st.data(), count=st.integers(2, 5))
 def test_a_cut_json_object_costs_only_itself(style: str, data: st.DataObject, count: int) -> None:
     xs = [{"n": n, "deep": {"list": [1, {"text": "a } { [ b"}]}} for n in range(count)]

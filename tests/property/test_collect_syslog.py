@@ -22,14 +22,14 @@ def messages(parts: list[bytes]) -> list[Message]:
     return [m for part in parts for m in framer.feed(part)] + framer.finish()
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(data=streams, cuts=st.lists(st.integers(0, 400), max_size=8))
 def test_chunking_changes_nothing(data: bytes, cuts: list[int]) -> None:
     at = sorted({cut % (len(data) + 1) for cut in cuts})
     assert messages([data]) == messages([data[a:b] for a, b in itertools.pairwise([0, *at, len(data)])])
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     sent=st.lists(
         st.tuples(st.binary(min_size=1, max_size=20).filter(lambda b: not {10, 0, 13} & set(b)), st.booleans()),
