@@ -33,7 +33,9 @@ _FRAMES: Final[dict[str, Callable[[], Any]]] = {
 
 
 def compression(magic: bytes) -> str:
-    """ "gzip", "zstd", "bzip2", "xz" or "zip" by the first 8 bytes of a stream; "" = none of them."""
+    """Kind by the first bytes of a stream (262 are enough): gzip, zstd, bzip2, xz, zip, tar; "" = none of them."""
+    if magic[257:262] == b"ustar":
+        return "tar"
     return next((kind for start, kind in _MAGIC.items() if magic.startswith(start)), "")
 
 

@@ -197,7 +197,7 @@ class FileCollector:
             opened.close()
             if broken:
                 self._tell(file.path, "unreadable", broken.detail)
-        elif compression(head[:8]) or framing == "evtx":
+        elif compression(head) or framing == "evtx":
             opened.close()
             file.kind = "whole"
         else:
@@ -306,7 +306,7 @@ def _identity(path: Path) -> str:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_EDGE)
-        if not compression(head[:8]):
+        if not compression(head):
             return ""
         file.seek(max(0, size - _EDGE))
         return digest(size, head, file.read(_EDGE))

@@ -75,6 +75,8 @@ class HttpServer:
         self._clients = load_tokens(Path(config.tokens_file)) if config.tokens_file else None
         self._anyone = Client("", config.unit, config.source)
         self._tls = server_tls(config.tls_cert, config.tls_key, config.tls_ca, config.name) if config.tls_cert else None
+        if self._clients is None and not config.listen.startswith(("127.", "[::1]", "localhost")):
+            log.warning("%s: anybody who reaches it may send; set tokens_file", config.name)
         self._intake: Intake | None = None
         self.tcp = bound(config.listen, socket.SOCK_STREAM, config.name)
 

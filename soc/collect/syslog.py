@@ -30,6 +30,7 @@ _DATAGRAM: Final = 65_536
 _DRAIN: Final = 1_000  # datagrams read before others get their turn
 _READ: Final = 65_536
 _HANDSHAKE_S: Final = 10.0
+_SHUTDOWN_S: Final = 1.0  # a client that does not say goodbye is not waited for
 _DROPS_S: Final = 5.0
 _SO_RCVBUFFORCE: Final = 33  # Linux: beyond rmem_max, for those with CAP_NET_ADMIN
 
@@ -172,7 +173,13 @@ class SyslogServer:
                 del connections[writer]
                 writer.close()
 
-        options: dict[str, Any] = {"ssl": self._tls, "ssl_handshake_timeout": _HANDSHAKE_S} if self._tls else {}
+        options: dict[str, Any] = {}
+        if self._tls:
+            options = {
+                "ssl": self._tls,
+                "ssl_handshake_timeout": _HANDSHAKE_S,
+                "ssl_shutdown_timeout": _SHUTDOWN_S,
+            }
         server = await asyncio.start_server(connected, sock=sock, limit=_READ, **options)
         await stop.wait()
         server.close()

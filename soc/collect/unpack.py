@@ -1,4 +1,4 @@
-"""A path in, the streams in it out as `Content`s: folders are walked, .gz, .zst, .bz2, .xz and .zip opened.
+"""A path in, the streams in it out as `Content`s: folders are walked, .gz, .zst, .bz2, .xz, .zip, .tar opened.
 
 What a file is, is known by its first bytes, not by its name. Bounded: members are read as streams, archives lie no
 deeper than MAX_DEPTH in each other, and what expands like a bomb is stopped with a RecordError.
@@ -10,6 +10,7 @@ import io
 import os
 import stat
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Iterator
@@ -198,8 +199,9 @@ def _streams(
     kind = compression(head)
     if kind and depth >= MAX_DEPTH:
         yield Unreadable(name, "too_large", f"archives lie more than {MAX_DEPTH} deep in each other; not opened", head)
-    elif kind == "zip":
-        yield from _members(opened, name, container, member, size, depth, bomb)
+    elif kind in ("zip", "tar"):
+        members = _zip_members if kind == "zip" else _tar_members
+        yield from members(opened, name, container, member, size, depth, bomb)
     elif kind:
         inner = _Expanded(opened, kind, bomb, (name, depth))
         yield from _nested(inner.read, name, container, member, size, depth, bomb)
@@ -232,7 +234,43 @@ def _nested(
         yield Content(name, container, member, read, size)
 
 
-def _members(
+def _tar_members(
+    opened: Callable[[], IO[bytes]], name: str, container: str, member: str, size: int, depth: int, bomb: _Bomb
+) -> Iterator[Content | Unreadable]:
+    try:
+        with opened() as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+            for info in archive:
+                if not info.isreg():
+                    continue
+                inner = printable(info.name)
+                path, within = f"{name}/{inner}", f"{member}/{inner}" if member else inner
+                reader = _TarMember(archive, info, bomb, path).read
+                yield from _nested(reader, path, container, within, size, depth, bomb)
+    except (tarfile.TarError, OSError, ValueError) as e:
+        with opened() as stream:
+            yield Unreadable(name, "damaged", f"not a whole tar archive: {e}", stream.read(_HEAD))
+
+
+@dataclass(frozen=True, slots=True)
+class _TarMember:
+    archive: tarfile.TarFile
+    info: tarfile.TarInfo
+    bomb: _Bomb
+    name: str
+
+    def read(self) -> Generator[bytes, None, None]:
+        try:
+            stream = self.archive.extractfile(self.info)
+            at = 0
+            while stream and (chunk := stream.read(CHUNK)):
+                at += len(chunk)
+                self.bomb.reached((self.name, 0), at)
+                yield chunk
+        except (tarfile.TarError, *BROKEN) as e:
+            raise RecordError("damaged", f"the tar member is broken: {e}") from e
+
+
+def _zip_members(
     opened: Callable[[], IO[bytes]], name: str, container: str, member: str, size: int, depth: int, bomb: _Bomb
 ) -> Iterator[Content | Unreadable]:
     try:
@@ -245,14 +283,16 @@ def _members(
                 if info.flag_bits & 1:
                     yield Unreadable(path, "damaged", "the member is encrypted", inner.encode())
                     continue
-                yield from _nested(_Member(archive, info, bomb, path).read, path, container, within, size, depth, bomb)
+                yield from _nested(
+                    _ZipMember(archive, info, bomb, path).read, path, container, within, size, depth, bomb
+                )
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as e:
         with opened() as stream:
             yield Unreadable(name, "damaged", f"not a whole zip archive: {e}", stream.read(_HEAD))
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class _ZipMember:
     archive: zipfile.ZipFile
     info: zipfile.ZipInfo
     bomb: _Bomb

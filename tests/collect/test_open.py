@@ -8,6 +8,9 @@ import io
 import json
 import lzma
 import os
+import subprocess
+import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -42,6 +45,15 @@ def zipped(data: bytes, name: str = "in.log") -> bytes:
     return out.getvalue()
 
 
+def tarred(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        info = tarfile.TarInfo("in.log")
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "plain": lambda data: data,
     "gzip": gzip.compress,
@@ -53,6 +65,8 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
     "zip": zipped,
     "gzip in zip": lambda data: zipped(gzip.compress(data)),
     "zip in zip": lambda data: zipped(zipped(data)),
+    "tar": lambda data: tarred(data),
+    "tar.gz": lambda data: gzip.compress(tarred(data)),
     "zip in gzip": lambda data: gzip.compress(zipped(data)),
 }
 
@@ -119,6 +133,18 @@ def test_what_cannot_be_read_is_set_aside_and_the_rest_is_read(tmp_path: Path) -
     assert [r.data if isinstance(r, RawRecord) else r.code for r in got] == ["damaged", b"ok", "damaged"]
     assert isinstance(got[2], Rejected)
     assert got[2].detail == "the member is encrypted"
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip", "zip"])
+def test_standard_input_is_read_like_a_file(packing: str) -> None:
+    program = (
+        "from pathlib import Path; from soc.collect.open import read_path; "
+        "[print(r.data) for r in read_path(Path('-'))]"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=PACKED[packing](LINES), capture_output=True, check=True
+    )
+    assert done.stdout.decode().splitlines() == [repr(data) for _, data in EXPECTED]
 
 
 def test_a_path_that_does_not_exist_is_said(tmp_path: Path) -> None:
