@@ -16,7 +16,7 @@ from soc.normalize.emit import Emitter
 from soc.normalize.model import Definition
 from soc.normalize.related import RELATED, merged
 from soc.normalize.text import texts
-from soc.normalize.times import received_moment, time_reader
+from soc.normalize.times import ZONE_GUESSED, received_moment, time_reader, utc_reader
 from soc.normalize.values import CONVERT, conformed, long
 from soc.parse import DECODERS, Decode
 from soc.parse.base import Names
@@ -69,6 +69,16 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
                 put(2, "r.append(v)")
             put(1, "if r:")
             put(2, f"e[{name!r}] = MERGED(r)")
+    _emit_time(emitter, definition)
+    put(1, "e['@timestamp'] = moment[1]")
+    put(1, f"e['event.dataset'] = {definition.name!r}")
+    put(1, "e['event.original'] = original")
+    put(1, f"return Event(event_id, record.id, moment[0], record.received, {definition.name!r}, ls, e, record.unit)")
+
+
+def _emit_time(emitter: Emitter, definition: Definition) -> None:
+    """Lines that leave the moment of the event, and its text, in `moment`."""
+    put = emitter.put
     put(1, "moment = None")
     for stamp in definition.time.candidates:
         put(1, "if moment is None:")
@@ -82,15 +92,18 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
             put(4, "moment = None")
         else:
             put(3, f"moment = {reader}(v, record.received)")
+        in_utc = utc_reader(stamp.formats, definition.time_zone)
+        if in_utc is not None:
+            meant = f"{emitter.constant(in_utc)}(v, record.received, moment)"
+            put(3, f"if 'file' not in record.facts and moment and (meant := {meant}) is not None:")
+            put(4, "moment = meant")
+            put(4, "e['event.timezone'] = 'UTC'")
+            put(4, f"e[{ZONE_GUESSED!r}] = True")
     put(1, "if moment is None:")
     if definition.time.required:
         put(2, "raise RecordError('bad_timestamp', 'no time stamp')")
     else:
         put(2, "moment = RECEIVED(record.received)")
-    put(1, "e['@timestamp'] = moment[1]")
-    put(1, f"e['event.dataset'] = {definition.name!r}")
-    put(1, "e['event.original'] = original")
-    put(1, f"return Event(event_id, record.id, moment[0], record.received, {definition.name!r}, ls, e, record.unit)")
 
 
 def _kinds() -> dict[str, tuple[Callable[[Any], Any], bool]]:

@@ -30,7 +30,8 @@ def sample_records(sample: Path, source: str) -> Iterator[RawRecord]:
     """The lines of a sample file as a file collector would send them; empty lines are none."""
     for number, line in enumerate(sample.read_bytes().split(b"\n"), 1):
         if line.strip():
-            yield RawRecord(f"20261124-{number:024x}", line, RECEIVED, source, sender="sample", stream=sample.name)
+            facts = {"file": sample.name, "record": str(number)}
+            yield RawRecord(f"20261124-{number:024x}", line, RECEIVED, source, "", "sample", sample.name, facts)
 
 
 def outcomes(source: Source, sample: Path) -> list[dict[str, Any]]:

@@ -1,8 +1,13 @@
 """A sender's time stamp → (aware UTC datetime, its text in documents).
 
-Zones: a stamp that names none is in the source's declared `time_zone`. Years that a format leaves out (RFC 3164,
-https://www.rfc-editor.org/rfc/rfc3164#section-4.1.2) are found from the time of receipt: the latest year in which the
-stamp is not later than a day after it. So December's lines read in January are of last year.
+Zones: a stamp that names none is in the source's declared `time_zone`. A record that came by the network and not from
+a file was sent when it was written, so its stamp can be held against the time of receipt: `utc_reader`.
+
+Years that a format leaves out (RFC 3164, https://www.rfc-editor.org/rfc/rfc3164#section-4.1.2) are found from the time
+of receipt: the latest year in which the stamp is not later than the day after it. So December's lines read in January
+are of last year, and a clock that runs a little ahead on New Year's Eve is in the next.
+
+Speed: consecutive records share their minute; what stands before the seconds is read once per minute.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -32,17 +37,25 @@ FORMATS: Final = (
     "httpdate",
     "clock",
 )
-#: Clocks of senders run ahead by less than this; a stamp without year further ahead is of the year before.
-AHEAD: Final = timedelta(days=1)
+#: A live record is received within this time of its stamp, give or take the sender's clock.
+LIVE: Final = timedelta(minutes=15)
+#: True in an event whose stamp was read in UTC against its source's declaration; its event.timezone is "UTC".
+ZONE_GUESSED: Final = "soc.clock.zone_guessed"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMO: Final = 4096
 _MONTHS: Final = {month: at for at, month in enumerate(calendar.month_abbr) if month}
+#: The end of a stamp, ":07" → how far into the minute.
+_SECONDS: Final = {f":{second:02d}": timedelta(seconds=second) for second in range(60)}
 #: Zone words that say one thing only in the logs we read (ICT: Indochina Time, the tz database's abbreviation).
 _ZONES: Final = {"UTC": UTC, "GMT": UTC, "ICT": timezone(timedelta(hours=7))}
 _SYSLOG: Final = re.compile(
     r"(?:\w{3},? )?(?:(\d{4}) )?(\w{3}) +(\d{1,2}) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?"
     r"(?: (\d{4}))?(?: ([A-Z]{3,4}|[+-]\d\d:?\d\d))?"
 )
+_SYSLOG_WIDTH: Final = len("Nov 24 08:00:07")
 _LEAP_SECOND: Final = re.compile(r"(:\d\d:)60(?:\.\d+)?")
+#: What readers raise at a stamp that is not theirs: a number where a text is due, a month that does not exist, …
+_NOT_OURS: Final = (ValueError, OverflowError, TypeError, KeyError, AttributeError, OSError)
 
 
 def zone_needed(format_name: str) -> bool:
@@ -56,9 +69,41 @@ def moment_of(stamp: datetime, zone: tzinfo) -> Moment:
     """UTC moment of a stamp; a naive one is in `zone`."""
     if stamp.tzinfo is None:
         stamp = stamp.replace(tzinfo=zone)
-    stamp = stamp.astimezone(UTC)
-    text = stamp.isoformat()  # a third of the time of isoformat(timespec=…)
-    return stamp, f"{text[:26]}Z" if stamp.microsecond else f"{text[:19]}.000000Z"
+    if stamp.tzinfo is not UTC:
+        stamp = stamp.astimezone(UTC)
+    return stamp, _text(stamp)
+
+
+class _Days(dict[int, str]):
+    """Ordinal of a day → the start of its text ("2026-11-24T"); bounded."""
+
+    def __missing__(self, day: int) -> str:
+        if len(self) >= _MEMO:
+            self.clear()
+        text = self[day] = f"{date.fromordinal(day).isoformat()}T"
+        return text
+
+
+_DAYS: Final = _Days()
+_TWO: Final = tuple(f"{number:02d}" for number in range(60))
+
+
+def _text(at: datetime) -> str:
+    """`soc.event.rfc3339` of a UTC time in a third of its time."""
+    clock = f"{_TWO[at.hour]}:{_TWO[at.minute]}:{_TWO[at.second]}"
+    return f"{_DAYS[at.toordinal()]}{clock}.{at.microsecond:06d}Z"
+
+
+class _Minutes(dict[str, Moment]):
+    """What stands before the seconds of a stamp → its minute, and the minute's text ("2026-11-24T01:00"); bounded."""
+
+    def learn(self, head: str, seconds: str, moment: Moment) -> None:
+        """`moment` is of a stamp that begins with `head` and goes on with `seconds` (":07")."""
+        stamp, text = moment
+        if text[16:19] == seconds and seconds in _SECONDS:  # else a leap second, or a zone off by seconds
+            if len(self) >= _MEMO:
+                self.clear()
+            self[head] = (stamp.replace(second=0, microsecond=0), text[:16])
 
 
 def _iso(text: str) -> datetime:
@@ -79,24 +124,43 @@ def _rfc3339(stamp: Any, received: datetime) -> Moment:
     return moment_of(moment, UTC)
 
 
-class _Seconds(dict[int, tuple[datetime, str]]):
-    """Whole seconds since 1970 → their moment and the start of its text; consecutive records share them."""
+def _iso8601(zone: tzinfo) -> Reader:
+    minutes = _Minutes()
 
-    def __missing__(self, second: int) -> tuple[datetime, str]:
-        moment = datetime.fromtimestamp(second, UTC)
-        if len(self) >= _MEMO:
-            self.clear()
-        made = self[second] = (moment, moment.isoformat()[:19])
+    def read(stamp: Any, received: datetime) -> Moment:
+        # "2026-11-24 08:00" ":07" ".123"
+        known = minutes.get(stamp[:16])
+        if known is not None:
+            into = _SECONDS.get(stamp[16:19])
+            if into is not None:
+                fraction = stamp[19:]
+                if not fraction:
+                    return known[0] + into, f"{known[1]}{stamp[16:]}.000000Z"
+                if fraction[0] == "." and (micro := _micro(fraction[1:])) is not None:
+                    return known[0] + into + timedelta(0, 0, micro), f"{known[1]}{stamp[16:19]}.{micro:06d}Z"
+        moment = _iso(stamp)
+        made = moment_of(moment, zone)
+        if moment.tzinfo is None and moment.isoformat(" ", "minutes") == stamp[:10] + " " + stamp[11:16]:
+            minutes.learn(stamp[:16], stamp[16:19], made)
         return made
 
+    return read
 
-_SECONDS: Final = _Seconds()
+
+#: Number of digits after the point → what makes microseconds of them.
+_TENS: Final = (10**6, 10**5, 10**4, 10**3, 100, 10, 1)
+
+
+def _micro(digits: str) -> int | None:
+    """Microseconds of the digits after the point, further ones cut off; None if they are no digits."""
+    if not (digits.isdecimal() and digits.isascii()):
+        return None
+    return int(digits) * _TENS[len(digits)] if len(digits) <= 6 else int(digits[:6])
 
 
 def _of_micros(micros: int) -> Moment:
-    second, micro = divmod(micros, 1_000_000)
-    moment, text = _SECONDS[second]
-    return (moment.replace(microsecond=micro), f"{text}.{micro:06d}Z") if micro else (moment, f"{text}.000000Z")
+    at = _EPOCH + timedelta(0, 0, micros)
+    return at, _text(at)
 
 
 def _unix(digits: int) -> Reader:
@@ -118,44 +182,83 @@ _SCALES: Final = tuple((limit, _unix(digits)) for limit, digits in ((11, 0), (14
 
 def _unix_any(stamp: Any, received: datetime) -> Moment:
     """Seconds, or parts of them, told apart by the number of digits: 11 digits of seconds reach the year 5138."""
-    digits = len(str(stamp).lstrip("-").partition(".")[0])
+    text = stamp if stamp.__class__ is str else str(stamp)
+    digits = len(text if text.isdecimal() else text.lstrip("-").partition(".")[0])
     for limit, read in _SCALES:
         if digits <= limit:
             return read(stamp, received)
     raise ValueError("too many digits")
 
 
-def _http(text: str, received: datetime) -> Moment:
+def _http() -> Reader:
     """10/Oct/2000:13:55:36 -0700 (Apache httpd, mod_log_config `%t`; nginx, `$time_local`)."""
-    day, month, rest = text.split("/", 2)
-    year, hour, minute, second_zone = rest.split(":", 3)
-    second, zone = second_zone.split(" ")
-    if len(zone) != 5:
-        raise ValueError("zone")
-    offset = timedelta(hours=int(zone[:3]), minutes=int(zone[0] + zone[3:]))
-    stamp = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59))
-    return moment_of(stamp.replace(tzinfo=timezone(offset)), UTC)
+    minutes = _Minutes()
+
+    def read(text: Any, received: datetime) -> Moment:
+        head, seconds = text[:17] + text[20:], text[17:20]
+        known = minutes.get(head)
+        if known is not None and (into := _SECONDS.get(seconds)) is not None:
+            return known[0] + into, f"{known[1]}{seconds}.000000Z"
+        day, month, rest = text.split("/", 2)
+        year, hour, minute, second_zone = rest.split(":", 3)
+        second, zone = second_zone.split(" ")
+        if len(zone) != 5:
+            raise ValueError("zone")
+        offset = timedelta(hours=int(zone[:3]), minutes=int(zone[0] + zone[3:]))
+        stamp = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59))
+        made = moment_of(stamp.replace(tzinfo=timezone(offset)), UTC)
+        if len(text) == 26:
+            minutes.learn(head, seconds, made)
+        return made
+
+    return read
 
 
 def _syslog(zone: tzinfo) -> Reader:
+    iso = _iso8601(zone)
+    minutes = _Minutes()
+    latest: datetime | None = None
+    last_day = date.min
+
     def read(text: Any, received: datetime) -> Moment:
-        if text[:4].isdecimal() and text[4:5] == "-":
-            return moment_of(_iso(text.replace(",", ".")), zone)
-        found = _SYSLOG.fullmatch(text)
-        if found is None:
-            raise ValueError("no stamp of syslog")
-        before, month, day, within, hour, minute, second, fraction, behind, offset = found.groups()
-        micro = int(fraction[:6].ljust(6, "0")) if fraction else 0
-        clock = (_MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), micro)
-        here: tzinfo = zone
-        if offset:
-            here = _ZONES.get(offset) or (zone if offset.isalpha() else _offset(offset))
-        year = before or within or behind
-        if year:
-            return moment_of(datetime(int(year), *clock), here)
-        return _latest(clock, here, received)
+        nonlocal latest, last_day
+        if received is not latest:
+            latest = received
+            if received.date() != last_day:  # the year of a stamp without one depends on the day of receipt
+                last_day = received.date()
+                minutes.clear()
+        whole, point, fraction = text, "", ""
+        if len(text) > _SYSLOG_WIDTH:
+            if text[4] == "-" and text[:4].isdecimal():
+                return iso(text.replace(",", "."), received)
+            whole, point, fraction = text.partition(".")
+        known = minutes.get(whole[:-3])
+        if known is not None and (into := _SECONDS.get(whole[-3:])) is not None:
+            if not point:
+                return known[0] + into, f"{known[1]}{whole[-3:]}.000000Z"
+            if len(fraction) <= 9 and (micro := _micro(fraction)) is not None:
+                return known[0] + into + timedelta(0, 0, micro), f"{known[1]}{whole[-3:]}.{micro:06d}Z"
+        made = _bsd(text, zone, received)
+        if len(whole) == _SYSLOG_WIDTH:
+            minutes.learn(whole[:-3], whole[-3:], made)
+        return made
 
     return read
+
+
+def _bsd(text: str, zone: tzinfo, received: datetime) -> Moment:
+    found = _SYSLOG.fullmatch(text)
+    if found is None:
+        raise ValueError("no stamp of syslog")
+    before, month, day, within, hour, minute, second, fraction, behind, offset = found.groups()
+    micro = int(fraction[:6].ljust(6, "0")) if fraction else 0
+    clock = (_MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), micro)
+    if offset:
+        zone = _ZONES.get(offset) or (zone if offset.isalpha() else _offset(offset))
+    year = before or within or behind
+    if year:
+        return moment_of(datetime(int(year), *clock), zone)
+    return _latest(clock, zone, received)
 
 
 def _offset(text: str) -> tzinfo:
@@ -165,7 +268,8 @@ def _offset(text: str) -> tzinfo:
 
 
 def _latest(clock: tuple[int, int, int, int, int, int], zone: tzinfo, received: datetime) -> Moment:
-    """The latest year in which the clock is no later than a day after receipt (29 February: up to 8 years back)."""
+    """The latest year in which the clock is no later than the (UTC) day after receipt; 29 February: 8 years back."""
+    end = datetime(received.year, received.month, received.day, tzinfo=UTC) + timedelta(days=2)
     for year in range(received.year + 1, received.year - 9, -1):
         try:
             stamp = datetime(year, *clock, tzinfo=zone)
@@ -173,7 +277,7 @@ def _latest(clock: tuple[int, int, int, int, int, int], zone: tzinfo, received: 
             if clock[:2] == (2, 29):
                 continue
             raise
-        if stamp <= received + AHEAD:
+        if stamp < end:
             return moment_of(stamp, zone)
     raise ValueError("no such day")
 
@@ -192,8 +296,17 @@ def _clock(zone: tzinfo) -> Reader:
 
 
 def _strptime(layout: str, zone: tzinfo) -> Reader:
+    minutes = _Minutes()
+    by_minute = layout.endswith(":%S") and layout.count("%S") == 1
+
     def read(text: Any, received: datetime) -> Moment:
-        return moment_of(datetime.strptime(text, layout), zone)
+        known = minutes.get(text[:-3])
+        if known is not None and (into := _SECONDS.get(text[-3:])) is not None:
+            return known[0] + into, f"{known[1]}{text[-3:]}.000000Z"
+        made = moment_of(datetime.strptime(text, layout), zone)
+        if by_minute:
+            minutes.learn(text[:-3], text[-3:], made)
+        return made
 
     return read
 
@@ -201,7 +314,6 @@ def _strptime(layout: str, zone: tzinfo) -> Reader:
 def _reader(name: str, zone: tzinfo) -> Reader:
     plain: dict[str, Reader] = {
         "rfc3339": _rfc3339,
-        "iso8601": lambda stamp, _: moment_of(_iso(stamp), zone),
         "unix": _unix(0),
         "unix_ms": _unix(3),
         "unix_us": _unix(6),
@@ -211,48 +323,58 @@ def _reader(name: str, zone: tzinfo) -> Reader:
     found = plain.get(name)
     if found is not None:
         return found
-    if name == "syslog":
-        return _remembered(_syslog(zone), daily=True)
-    if name == "clock":
-        return _clock(zone)
     if name == "httpdate":
-        return _remembered(_http, daily=False)
-    return _remembered(_strptime(name, zone), daily=False)
-
-
-def _remembered(read: Reader, daily: bool) -> Reader:
-    """Stamps that count seconds come many times in a row. `daily`: the result depends on the day of receipt too."""
-    memo: dict[Any, Moment] = {}
-    day = 0
-
-    def remembering(stamp: Any, received: datetime) -> Moment:
-        nonlocal day
-        if daily and received.toordinal() != day:
-            day = received.toordinal()
-            memo.clear()
-        moment = memo.get(stamp)
-        if moment is None:
-            if len(memo) >= _MEMO:
-                memo.clear()
-            moment = memo[stamp] = read(stamp, received)
-        return moment
-
-    return remembering
+        return _http()
+    zoned = {"iso8601": _iso8601, "syslog": _syslog, "clock": _clock}.get(name)
+    return _strptime(name, zone) if zoned is None else zoned(zone)
 
 
 def time_reader(formats: tuple[str, ...], time_zone: str) -> Reader:
     """Reads a stamp by the first of `formats` that fits. Raises RecordError("bad_timestamp")."""
     zone: tzinfo = ZoneInfo(time_zone) if time_zone else UTC
-    readers = [_reader(name, zone) for name in formats]
+    first, *others = (_reader(name, zone) for name in formats)
 
     def read(stamp: Any, received: datetime) -> Moment:
-        for reader in readers:
-            try:
-                return reader(stamp, received)
-            except (ValueError, OverflowError, TypeError, KeyError, AttributeError, OSError):
-                # not of this format (a number where a text is due, a month that does not exist): the next one
-                continue
+        try:
+            return first(stamp, received)
+        except _NOT_OURS:
+            for reader in others:
+                try:
+                    return reader(stamp, received)
+                except _NOT_OURS:
+                    continue
         raise RecordError("bad_timestamp", f"{str(stamp)[:80]!r} is not {' or '.join(formats)}")
+
+    return read
+
+
+#: (stamp, time of receipt, moment in the declared zone) → moment in UTC if that is what a live sender meant.
+UtcReader = Callable[[Any, datetime, Moment], Moment | None]
+
+
+def utc_reader(formats: tuple[str, ...], time_zone: str) -> UtcReader | None:
+    """For live records: finds the senders whose clock runs in UTC, against what was declared for their source.
+
+    Their stamps, which name no zone, are then further than LIVE from the time of receipt in the declared zone and
+    within it in UTC. No third zone is tried. UTC is how devices leave the factory; and a record that was held back on
+    its way by seven hours, within LIVE, is the only one that can be taken for it. Were every whole or half hour tried,
+    every delayed record would look live: a backlog after an outage would be moved to the time of its receipt.
+    The record alone decides, not what the sender sent before: the same record always makes the same event.
+
+    None when no stamp of these formats can lack its zone, or the declared zone is UTC.
+    """
+    if not any(map(zone_needed, formats)) or time_zone in ("", "UTC", "Etc/UTC"):
+        return None
+    reader = time_reader(formats, "UTC")
+
+    def read(stamp: Any, received: datetime, declared: Moment) -> Moment | None:
+        if -LIVE <= received - declared[0] <= LIVE:
+            return None
+        try:
+            moment = reader(stamp, received)
+        except RecordError:  # a day before the first, or after the last that there is
+            return None
+        return moment if -LIVE <= received - moment[0] <= LIVE else None
 
     return read
 

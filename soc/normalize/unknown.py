@@ -7,14 +7,16 @@ from typing import Any, Final
 from soc.event import Event, RawRecord, RecordError
 from soc.normalize.recognise import UNKNOWN
 from soc.normalize.text import texts
-from soc.normalize.times import received_moment, time_reader
+from soc.normalize.times import ZONE_GUESSED, received_moment, time_reader, utc_reader
 from soc.normalize.values import long
 from soc.parse import DECODERS
 
 _HEADER: Final = DECODERS["syslog"].make(optional=True)
 _TEXTS: Final = texts()
 #: A stamp without zone could be in any; it is read as what the devices of the province log.
-_TIME: Final = time_reader(("syslog",), "Asia/Ho_Chi_Minh")
+_ZONE: Final = "Asia/Ho_Chi_Minh"
+_TIME: Final = time_reader(("syslog",), _ZONE)
+_IN_UTC: Final = utc_reader(("syslog",), _ZONE)
 _NAMES: Final = (
     ("host", "host.name"),
     ("program", "process.name"),
@@ -39,6 +41,11 @@ def unknown(record: RawRecord) -> Event:
         header = _HEADER(text)
         if "timestamp" in header:
             moment = _TIME(header["timestamp"], record.received)
+            if "file" not in record.facts and _IN_UTC is not None:
+                meant = _IN_UTC(header["timestamp"], record.received, moment)
+                if meant is not None:
+                    moment = meant
+                    fields |= {"event.timezone": "UTC", ZONE_GUESSED: True}
     except RecordError:
         header = {}
     if len(header) > 1:
