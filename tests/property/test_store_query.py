@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import unicodedata
 from collections import Counter
 from datetime import UTC, datetime
 from random import Random
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from soc.event import Fields, rfc3339, text_of
 from soc.store.evaluate import matches, members
-from soc.store.fold import fold, keyword, words
+from soc.store.fold import fold, keyword, spaced, words
 from soc.store.query import Query, QueryError, parse_query
 from soc.store.sqlite.documents import SCHEMA, Document, Documents, packed
 
@@ -86,6 +87,11 @@ BOUNDS = ["*", "0", "73", "74", "1000", "10.0.0.0", "10.1.255.255", "2026-11-24"
 NETWORKS = ["10.0.0.0/8", "10.1.0.0/17", "10.1.128.0/17", "10.1.2.0/30", "10.1.2.3/32", "0.0.0.0/0", "192.0.2.0/25"]
 NETWORKS += ["2001:db8::/33", "::/0", "10.1.192.0/18"]
 
+PUNCTUATION = {c: " " for c in range(128) if not chr(c).isalnum()}
+MIXED = st.one_of(
+    st.sampled_from("abZ09_ .-\u0301\u0323\u0315đĐÐéỆİΣσςßŁ\uff3f\ufb01\u1e9e\u13a0\uab70가"),
+    st.characters(codec="utf-8"),
+)
 scalars = st.one_of(st.sampled_from(TEXTS), st.sampled_from(NUMBERS), st.text(max_size=6))
 
 
@@ -268,6 +274,19 @@ def test_folding_is_stable_and_keywords_of_one_form_have_the_same_words(text: st
     assert fold(fold(text)) == fold(text)
     assert keyword(keyword(text)) == keyword(text)
     assert words(keyword(text)) == words(text)
+    assert spaced(text).lower().replace("_", " ").translate(PUNCTUATION).split() == words(text)
+
+
+@given(st.text(MIXED, max_size=12))
+@settings(max_examples=300)
+def test_a_text_folds_run_by_run_as_it_does_in_one_piece(text: str) -> None:
+    whole = text
+    for _ in range(2):
+        whole = "".join(c for c in unicodedata.normalize("NFKD", whole) if not "\u0300" <= c <= "\u036f")
+        whole = "".join(
+            "d" if c in "đĐÐðƉɖ" else "l" if c in "łŁ" else "o" if c in "øØ" else c for c in whole
+        ).casefold()
+    assert fold(text) == whole
 
 
 @given(

@@ -49,7 +49,7 @@ COUNTED: Final = {
 }
 
 #: Of the files; another one is needed when SCHEMA, ROLLED, COUNTED or `terms` change, for they say what is in them.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 _JOIN: Final = "\x1f"  # between the texts of a list in a column
 _TRAIN_FROM: Final = 256  # documents of a source in one batch, from which its dictionary is made
@@ -67,7 +67,8 @@ CREATE TABLE dictionary (number INTEGER PRIMARY KEY, source TEXT NOT NULL UNIQUE
 CREATE TABLE combo (number INTEGER PRIMARY KEY, fields BLOB NOT NULL UNIQUE);
 CREATE VIRTUAL TABLE words USING fts5 (
   original, message, rest, content = '', columnsize = 0, detail = full, tokenize = 'ascii');
-INSERT INTO words (words, rank) VALUES ('automerge', 8);
+INSERT INTO words (words, rank) VALUES ('automerge', 16);
+INSERT INTO words (words, rank) VALUES ('hashsize', 33554432);
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, row)
 """
 

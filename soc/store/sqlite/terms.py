@@ -4,7 +4,7 @@ The index is FTS5's, contentless, with the plain `ascii` tokenizer: runs of ASCI
 character from U+0080 on counts as a letter. ASCII values go in as they are; others go in as our own folded words, for
 FTS5 would leave đ alone. U+0080 itself, which is no letter, is ours to use:
 
-    between two values   "\\x80", so that a phrase never spans them
+    between two values   "\\x80" or a term, so that a phrase never spans them
     a term               "\\x80" + letter of the field + kind + value: host.name=PC-1 → "\\x80at" + "pc-1"
 
 so that a whole value is one token, found without looking at the document. Kind t is text, 4 and 6 are addresses in
@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import socket
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from soc.event import text_of
 from soc.store.evaluate import comparable, members, scalars
-from soc.store.fold import words
+from soc.store.fold import spaced
 from soc.store.tree import UNSPOKEN
 from soc.store.values import address_of
 
@@ -60,8 +62,8 @@ TERM_FIELDS: Final = (
 LETTER: Final = dict(zip(TERM_FIELDS, string.ascii_lowercase + string.digits, strict=False))
 
 
-#: Field → its letter; None for those that are kept out of the text of the rest.
-_ROLES: Final[dict[str, str | None]] = {**LETTER, **dict.fromkeys(UNSPOKEN | {"event.original", "message"})}
+#: Kept out of the text of the rest.
+_APART: Final = UNSPOKEN | {"event.original", "message"}
 
 #: Names that may hold objects in whose inside a term field lies ("host" with {"name": …}).
 _PARENTS: Final = frozenset(
@@ -71,7 +73,22 @@ _PARENTS: Final = frozenset(
 #: Longer values are cut: a term then says only how a value begins.
 TERM_LENGTH: Final = 96
 
-BREAK: Final = " \x80 "
+#: Fields about the sender: what is true of it repeats from event to event.
+_STEADY: Final = (
+    "soc.unit.uid",
+    "soc.unit.level",
+    "soc.unit.name",
+    "soc.unit.by",
+    *(f"soc.asset.{name}" for name in ("id", "name", "role", "owner", "phone", "criticality", "as_of")),
+    "organization.",
+    "observer.",
+)
+
+_MEMO_VALUES: Final = 1 << 14  # of each field
+_MEMO_LENGTH: Final = 200  # longer texts seldom come again
+
+BREAK: Final = "\x80"
+_GAP: Final = f" {BREAK} "
 _LOST: Final = "\uf8ff"  # stands for every character that our own use of it would confuse
 
 _FREQUENT: Final = ".-_/\\:@ $,=+%#&()[]{}*?!'\";<>"
@@ -83,54 +100,119 @@ _ENCODE: Final = {
 _DECODE: Final = {ord(code): chr(c) for c, code in _ENCODE.items() if code != _LOST}
 
 
+class _Marks(dict[str | int, str]):
+    """The terms of a field's values, made once for those that come again and again."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __missing__(self, value: str | int) -> str:
+        if len(self) >= _MEMO_VALUES:
+            self.clear()
+        made = self[value] = term(self._name, value)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What documents with the same fields have in common."""
+
+    spoken: tuple[str, ...]  # fields whose words go into the text of the rest
+    steady: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None  # picks those of them that repeat together
+    own: tuple[tuple[str, _Marks], ...]  # fields that have terms
+    nested: bool  # a field may hold objects with the value of a term field
+
+
+_MARKS: Final = {name: _Marks(name) for name in TERM_FIELDS}
+
+
+@lru_cache(4096)
+def _shape(names: tuple[str, ...]) -> _Shape:
+    spoken = tuple(name for name in names if name not in _APART)
+    steady = tuple(name for name in spoken if name.startswith(_STEADY))
+    own = tuple((name, _MARKS[name]) for name in names if name in LETTER)
+    nested = not _PARENTS.isdisjoint(names)
+    if len(steady) < 2:
+        return _Shape(spoken, None, own, nested)
+    return _Shape(tuple(name for name in spoken if name not in steady), itemgetter(*steady), own, nested)
+
+
 def index_texts(fields: Mapping[str, Any]) -> tuple[str, str, str]:
     """(event.original, message, everything else with the terms), each as FTS5 is to see it."""
-    out: list[str] = []
-    add = out.append
-    for name, value in fields.items():
-        letter = _ROLES.get(name, "")
-        kind = value.__class__
-        if letter is None or value is None:
-            continue
-        if kind is str or kind is int:
-            add(value if kind is str and value.isascii() else _spoken(text_of(value)))
-            if letter:
-                add(term(name, value))
-            continue
-        for member in value if kind is list else (value,):
-            if member.__class__ is str and member.isascii():
-                add(member)
-                if letter:
-                    add(term(name, member))
-            else:
-                for scalar in scalars(member):
-                    add(_spoken(text_of(scalar)))
-                    if letter:
-                        add(term(name, scalar))
-    if "event.id" in fields:
-        out += [term("event.id", member) for member in scalars(fields["event.id"])]
-    if not _PARENTS.isdisjoint(fields):
-        out += [term(name, member) for name in TERM_FIELDS if name not in fields for member in members(fields, name)]
-    return _text_of(fields, "event.original"), _text_of(fields, "message"), BREAK.join(out)
+    shape = _shape(tuple(fields))
+    texts: list[str] = []
+    for name in shape.spoken:
+        value = fields[name]
+        if value.__class__ is str:
+            texts.append(value if value.isascii() else _spoken(value))
+        elif value.__class__ is list:
+            for member in value:
+                if member.__class__ is str and member.isascii():
+                    texts.append(member)
+                else:
+                    texts += [_spoken(text_of(scalar)) for scalar in scalars(member)]
+        elif value.__class__ is int:
+            texts.append(str(value))
+        else:
+            texts += [_spoken(text_of(scalar)) for scalar in scalars(value)]
+    if shape.steady is not None:
+        texts += _steady_texts(shape.steady(fields))
+    marks: list[str] = []
+    for name, known in shape.own:
+        value = fields[name]
+        if value.__class__ is str or value.__class__ is int:
+            marks.append(known[value])
+        else:
+            for member in value if value.__class__ is list else (value,):
+                if member.__class__ is str:
+                    marks.append(known[member])
+                else:
+                    marks += [term(name, scalar) for scalar in scalars(member)]
+    if shape.nested:
+        marks += [term(name, member) for name in TERM_FIELDS if name not in fields for member in members(fields, name)]
+    return _text_of(fields, "event.original"), _text_of(fields, "message"), _parted(dict.fromkeys(texts), marks)
+
+
+def _spoken(text: str) -> str:
+    return spaced(text) if len(text) > _MEMO_LENGTH else _spaced(text)
+
+
+_spaced: Final = lru_cache(_MEMO_VALUES)(spaced)
+
+
+def _steady_texts(values: tuple[Any, ...]) -> Sequence[str]:
+    try:
+        "".join(values)  # all are texts, so that equal ones are the same ones
+    except TypeError:
+        return [_spoken(text_of(scalar)) for value in values for scalar in scalars(value)]
+    return _texts_together(values)
+
+
+@lru_cache(_MEMO_VALUES)
+def _texts_together(values: tuple[str, ...]) -> Sequence[str]:
+    return tuple(dict.fromkeys(map(spaced, values)))
+
+
+def _parted(texts: Collection[str], marks: list[str]) -> str:
+    """All in one text, with a mark (or BREAK, once there are no more) between two texts."""
+    gaps = len(texts) - 1
+    if gaps < 1:
+        return " ".join((*texts, *marks))
+    out = [BREAK] * (2 * gaps + 1)
+    out[::2] = texts
+    between = marks[:gaps]
+    out[1 : 2 * len(between) : 2] = between
+    out += marks[gaps:]
+    return " ".join(out)
 
 
 def _text_of(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if value.__class__ is str:
-        return _spoken(str(value))
-    return BREAK.join(_spoken(text_of(member)) for member in members(fields, name))
+        return spaced(value)
+    return _GAP.join([spaced(text_of(member)) for member in members(fields, name)])
 
 
-def _spoken(text: str) -> str:
-    return text if text.isascii() else _folded(text)
-
-
-@lru_cache(1 << 14)
-def _folded(text: str) -> str:
-    return " ".join(words(text))
-
-
-@lru_cache(1 << 16, typed=True)
 def term(name: str, value: Any) -> str:
     """The term of a value; a whole number written as a fraction has two."""
     letter = LETTER[name]
