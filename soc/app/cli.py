@@ -22,6 +22,7 @@ from soc.app import (
 )
 from soc.app.options import choose, hoisted
 from soc.app.output import say
+from soc.app.runner import Stopped
 from soc.event import ContentError, ContentErrors, SocError, TransportError
 
 OK: Final = 0
@@ -59,7 +60,7 @@ def main() -> None:
     try:
         result = app(hoisted(sys.argv[1:]), prog_name="soc", standalone_mode=False)
         code = result if isinstance(result, int) else OK  # typer hands back the code of typer.Exit
-    except (typer.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt, Stopped):
         say("ngắt · interrupted")
         code = INTERRUPTED
     except typer.BadParameter as wrong:

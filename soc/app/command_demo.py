@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     clean: Annotated[bool, typer.Option("--clean", help="Remove everything that the demo made, and end.")] = False,
-    folder: Annotated[Path | None, typer.Option(help="Where it lives. [default: $SOC_DATA_DIR/demo, var/demo]")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where it lives. [default: $SOC_DATA_DIR, var/demo]")] = None,
 ) -> None:
     """Recreates the sample province (5 units, 3 days, 4 attacks) and runs it end to end."""
     from soc.app import demo as engine
@@ -29,7 +29,7 @@ def demo(
     from soc.app.backends import open_store
     from soc.app.progress import progress
 
-    made = engine.Demo((folder or Path(os.environ.get("SOC_DATA_DIR", "var")) / "demo").absolute())
+    made = engine.Demo((folder or Path(os.environ.get("SOC_DATA_DIR", "var/demo"))).absolute())
     if clean:
         made.clean()
         output.say(f"{made.folder}: removed")
@@ -38,11 +38,10 @@ def demo(
     vi = language() == "vi"
     facts = made.prepare()
     days = f"{facts.first:%d/%m} – {facts.last:%d/%m/%Y}"
-    units = len({file.unit for file in facts.files})
     output.say(
-        f"Tỉnh mẫu: {facts.lines} dòng nhật ký, {len(facts.files)} nguồn, {units} đơn vị, {days}"
+        f"Tỉnh mẫu: {facts.lines} dòng nhật ký của 5 đơn vị, {len(facts.files)} nguồn, {days}"
         if vi
-        else f"Sample province: {facts.lines} log lines, {len(facts.files)} sources, {units} units, {days}"
+        else f"Sample province: {facts.lines} log lines of 5 units, {len(facts.files)} sources, {days}"
     )
     with progress() as tell:
         counts = made.run(facts, stopping(), tell)

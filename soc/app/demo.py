@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,14 @@ from soc.app.config import Config
 from soc.app.ingest import Job, Tell, ingest
 from soc.app.paths import shipped
 from soc.app.sample import SampleFacts, write_province
-from soc.event import Alert
+from soc.event import Alert, SocError
 from soc.store.base import Store
 from soc.store.query import parse_query
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Where the demo lives below its folder."""
+    """The demo in its folder, which is its data directory, too; logs and configuration lie in it."""
 
     folder: Path
 
@@ -31,13 +30,18 @@ class Demo:
         return self.folder / "soc.yaml"
 
     @property
+    def marker(self) -> Path:
+        """Says that the folder is the demo's, so that nothing else is ever removed."""
+        return self.folder / "made-by-soc-demo"
+
+    @property
     def logs(self) -> Path:
         return self.folder / "logs"
 
     def config(self) -> Config:
         """The embedded default on the shipped content, with its data in the demo's folder."""
         return Config(
-            data_dir=self.folder / "data",
+            data_dir=self.folder,
             org=shipped("deploy/sample/org"),
             rules=[shipped("rules")],
             sources=[shipped("pipelines/sources")],
@@ -45,9 +49,13 @@ class Demo:
         )
 
     def prepare(self) -> SampleFacts:
-        """Start clean: what an earlier demo left is removed, the province's logs and the configuration are written."""
+        """Start clean: what an earlier demo left is removed, the province's logs and the configuration are written.
+
+        Raises SocError where the folder holds something else.
+        """
         self.clean()
         self.logs.mkdir(parents=True)
+        self.marker.touch()
         header = "# Written by `soc demo`; use it with: soc … --config THIS_FILE\n"
         self.config_path.write_text(header + yaml.safe_dump(self.config().model_dump(mode="json")), "utf-8")
         return write_province(self.logs)
@@ -58,7 +66,9 @@ class Demo:
         return ingest(self.config(), jobs, stop, tell)
 
     def clean(self) -> None:
-        """Remove everything that the demo made."""
+        """Remove everything that the demo made. Raises SocError where the folder is not the demo's."""
+        if self.folder.exists() and any(self.folder.iterdir()) and not self.marker.exists():
+            raise SocError(f"{self.folder} holds something else than the demo; name another folder with --folder")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -71,8 +81,3 @@ def gravest(alerts: list[Alert]) -> Alert | None:
     """The alert to show in full: the highest risk, then the most events."""
     key = lambda a: (a.document["event.risk_score"], a.document["soc.evidence.count"])  # noqa: E731
     return max(alerts, key=key, default=None)
-
-
-def by_unit(alerts: list[Alert]) -> Counter[str]:
-    """Unit name → alerts."""
-    return Counter(str(a.document.get("soc.unit.name") or "chưa xác định") for a in alerts)

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import yaml
 
+from soc.alert.policy import Policy
 from soc.app import alerting, detecting
 from soc.app.backends import open_bus, open_store
 from soc.app.config import Config
@@ -28,7 +29,7 @@ from soc.app.runner import Stopped
 from soc.app.supervisor import Role, Supervisor
 from soc.bus.base import DETECTIONS, RAW, REJECTED, Bus
 from soc.collect.ingest import ingest as collect_ingest
-from soc.event import SocError, rfc3339
+from soc.event import ContentError, ContentErrors, rfc3339
 from soc.normalize import load_sources
 from soc.store.base import Store
 from soc.store.query import parse_query
@@ -62,8 +63,9 @@ def ingest(
     stop: threading.Event,
     tell: Tell = _silent,
 ) -> dict[str, Any]:
-    """Counts of `soc ingest --json`. Raises Stopped when told to stop, SocError when the workers cannot run."""
+    """Counts of `soc ingest --json`. Raises Stopped when told to stop, ContentErrors when the workers cannot run."""
     began = time.monotonic()
+    Policy.load(existing(config.rules, "rules"))  # what is cheap to know is known before anything is sent
     bus, store = open_bus(config), open_store(config)
     try:
         created_from = datetime.now(UTC)
@@ -187,6 +189,6 @@ def _reached(
         if all(committed.get(p, 0) >= end for p, end in ends.items()):
             return
         if supervisor is not None and supervisor.ended:
-            raise SocError("the workers cannot run: see the sentence above")
+            raise ContentErrors([ContentError("workers", 0, "cannot run: see the sentences above")])
         if stop.wait(_LOOK_S):
             raise Stopped

@@ -21,9 +21,17 @@ class Lang(StrEnum):
 
 
 def default_config() -> Path | None:
-    """SOC_CONFIG, else soc.yaml or deploy/embedded.yaml of the working directory, else none (the defaults)."""
+    """SOC_CONFIG, else soc.yaml or deploy/embedded.yaml of the working directory, else none (the defaults).
+
+    Where only the demo has run, it is the demo's, so that `soc alerts list` shows what was just seen.
+    """
     if named := os.environ.get("SOC_CONFIG"):
         return Path(named)
+    own = Path("soc.yaml").is_file() or Path("var/store").exists() or os.environ.get("SOC_DATA_DIR")
+    demo = Path("var/demo/soc.yaml")
+    if not own and demo.is_file():
+        typer.echo(f"(demo: {demo})", err=True)
+        return demo
     return next((p for p in (Path("soc.yaml"), Path("deploy/embedded.yaml")) if p.is_file()), None)
 
 

@@ -88,7 +88,7 @@ class Supervisor:
 
     def _start(self, role: Role, now: float) -> None:
         beat_path(self.data_dir, role.member).parent.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {"SOC_PARENT": str(os.getpid())}
+        environment = os.environ | {"SOC_PARENT": str(os.getpid()), "SOC_DATA_DIR": str(self.data_dir)}
         role.process = subprocess.Popen(
             [sys.executable, "-m", "soc.app", *role.arguments],
             env=environment,

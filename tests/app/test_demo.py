@@ -18,7 +18,7 @@ def facts(alerts: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
 
 
 def test_every_attack_is_found_and_a_second_run_gives_the_same(soc: Soc, root: Path, tmp_path: Path) -> None:
-    config = tmp_path / "data" / "demo" / "soc.yaml"
+    config = tmp_path / "data" / "soc.yaml"
 
     def queue() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = soc("alerts", "list", "--config", config, "--limit", "1000", "--json").json[
@@ -40,6 +40,16 @@ def test_every_attack_is_found_and_a_second_run_gives_the_same(soc: Soc, root: P
     assert facts(queue()) == facts(alerts)
     assert soc("demo", "--clean").code == 0
     assert not config.exists()
+
+
+def test_the_demo_removes_nothing_that_it_did_not_make(soc: Soc, tmp_path: Path) -> None:
+    precious = tmp_path / "data" / "store" / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    for arguments in (["demo"], ["demo", "--clean"]):
+        ran = soc(*arguments)
+        assert (ran.code, "holds something else than the demo" in ran.err) == (2, True)
+    assert precious.exists()
 
 
 def test_the_demo_speaks_english_when_asked(soc: Soc) -> None:

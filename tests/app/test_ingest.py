@@ -83,5 +83,8 @@ def test_a_broken_pack_stops_before_anything_is_read(soc: Soc, tmp_path: Path) -
     pack.mkdir()
     (pack / "pack.yaml").write_text("mode: loud\n")
     (tmp_path / "a.log").write_text("x\n")
-    ran = soc("ingest", tmp_path / "a.log", "--config", written(tmp_path, rules=[str(pack)]), "--json")
+    config = written(tmp_path, rules=[str(pack)])
+    ran = soc("ingest", tmp_path / "a.log", "--config", config, "--json")
     assert (ran.code, "mode is one of live, shadow, off" in ran.err, ran.out) == (3, True, "")
+    (pack / "pack.yaml").write_text("mode: live\n")
+    assert soc("ingest", tmp_path / "a.log", "--config", config, "--json").json["stored"] == 1
