@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from soc.event import flat
 from soc.parse.windows_names import DATA, add, integer, put_channel, put_event_id, put_guid, put_keywords, put_time
 
 _USER_DATA: Final = "winlog.user_data."
+_XML_NAME: Final = "winlog.user_data.xml_name"
+#: Names and places remembered; the bound keeps invented ones from filling the memory.
+_MAX_REMEMBERED: Final = 50_000
 #: Words of log.level that stand for one number (information is 0 or 4, so it stays a word).
 _LEVELS: Final[Mapping[str, int]] = {"critical": 1, "error": 2, "warning": 3, "verbose": 5}
 #: Envelope of Beats and Logstash, not of the event.
@@ -95,6 +97,65 @@ _MOVED: Final[Mapping[int, Mapping[str, str]]] = {
 }
 
 
+class _Paths(dict[str, "str | tuple[str] | None"]):
+    """Names of the members of an object at one place of the tree → canonical field; remembers.
+
+    A tuple holds a field to which the value is added; None is of the envelope.
+    """
+
+    remembered = 0  # by all of them
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+        self._below: dict[str, _Paths] = {}
+
+    def __missing__(self, name: str) -> str | tuple[str] | None:
+        made: str | tuple[str] | None
+        made = path = self.place + name
+        if path.startswith(DATA):
+            made = path.replace(" ", "")
+        elif path.startswith(_USER_DATA) and path != _XML_NAME:
+            made = (DATA + path.rpartition(".")[2].replace(" ", ""),)
+        elif path.startswith(_ENVELOPE):
+            made = None
+        if _Paths.remembered < _MAX_REMEMBERED:
+            _Paths.remembered += 1
+            self[name] = made
+        return made
+
+    def below(self, name: str) -> _Paths:
+        found = self._below.get(name)
+        if found is None:
+            found = _Paths(f"{self.place}{name}.")
+            if _Paths.remembered < _MAX_REMEMBERED:
+                _Paths.remembered += 1
+                self._below[name] = found
+        return found
+
+
+_PATHS: Final = _Paths("")
+
+
+def _flattened(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """`soc.event.flat` under canonical names, without the envelope and what is null outside `winlog`."""
+    out: dict[str, Any] = {}
+    stack = [(tree, _PATHS)]
+    while stack:
+        node, paths = stack.pop()
+        for name, value in node.items():
+            if value.__class__ is dict and value:
+                stack.append((value, paths.below(name)))
+                continue
+            path = paths[name]
+            if path.__class__ is str:
+                if value is not None or path.startswith("winlog."):
+                    out[path] = value
+            elif path is not None:
+                add(out, path[0], value)
+    return out
+
+
 def is_ecs(record: Mapping[str, Any]) -> bool:
     """Whether the record carries `winlog`, nested or dotted."""
     return record.get("winlog").__class__ is dict or "winlog.event_id" in record or "winlog.channel" in record
@@ -102,17 +163,7 @@ def is_ecs(record: Mapping[str, Any]) -> bool:
 
 def from_ecs(record: Mapping[str, Any]) -> dict[str, Any]:
     """Canonical fields. Raises RecordError where there is no event id (`winlog.event_id`, else `event.code`)."""
-    out: dict[str, Any] = {}
-    for path, value in flat(record).items():
-        if path.startswith("winlog."):
-            if path.startswith(DATA):
-                out[path.replace(" ", "")] = value
-            elif path.startswith(_USER_DATA) and path != "winlog.user_data.xml_name":
-                add(out, DATA + path.rpartition(".")[2].replace(" ", ""), value)
-            else:
-                out[path] = value
-        elif value is not None and not path.startswith(_ENVELOPE):
-            out[path] = value
+    out = _flattened(record)
     event_id = out.pop("winlog.event_id", None)
     put_event_id(out, out.get("event.code") if event_id is None else event_id)
     put_channel(out, out.pop("winlog.channel", None))

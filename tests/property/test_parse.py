@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soc.event import RawRecord, RecordError, parse_rfc3339
+from soc.event import RawRecord, RecordError, flat, parse_rfc3339
 from soc.normalize import Sources, load_sources
 from soc.normalize.ecs import invalid
 from soc.normalize.times import time_reader
@@ -20,6 +20,7 @@ from soc.normalize.unknown import unknown
 from soc.parse import DECODERS
 from soc.parse.base import Names
 from soc.parse.kv import _plain
+from soc.parse.windows_ecs import _flattened, _Paths
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = sorted(p.parent for p in (ROOT / "pipelines" / "sources").glob("*/source.yml"))
@@ -209,3 +210,53 @@ def test_unix_times_agree_whatever_their_unit(micros: int) -> None:
     assert time_reader(("unix_us",), "")(str(micros), RECEIVED)[0] == expected
     assert time_reader(("unix_ns",), "")(micros * 1000, RECEIVED)[0] == expected
     assert time_reader(("unix",), "")(f"{micros // 1_000_000}.{micros % 1_000_000:06d}", RECEIVED)[0] == expected
+
+
+PARTS = [
+    "winlog",
+    "event_data",
+    "user_data",
+    "xml_name",
+    "a b",
+    "@metadata",
+    "@version",
+    "x",
+    "winlog.event_data",
+    "y.z",
+]
+TREES = st.recursive(
+    st.none() | st.integers(0, 9) | st.lists(st.integers(0, 9), max_size=2),
+    lambda inner: st.dictionaries(st.sampled_from(PARTS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(trees=st.lists(st.dictionaries(st.sampled_from(PARTS), TREES, max_size=5), max_size=3), full=st.booleans())
+def test_elastics_tree_is_flattened_by_its_rules_whatever_was_read_before(
+    trees: list[dict[str, Any]], full: bool
+) -> None:
+    remembered = _Paths.remembered
+    _Paths.remembered = 10**9 if full else remembered
+    try:
+        for tree in trees:
+            leaves = flat(tree)
+            found = _flattened(tree)
+            data, plain = "winlog.event_data.", {}
+            for path, value in leaves.items():
+                if path.startswith(data):
+                    plain[path.replace(" ", "")] = value
+                elif path.startswith("winlog.user_data.") and path != "winlog.user_data.xml_name":
+                    name = data + path.rpartition(".")[2].replace(" ", "")
+                    held = found[name]
+                    assert value == held or (isinstance(held, list) and (value in held or value == []))
+                elif path.startswith("winlog.") or (
+                    value is not None and not path.startswith(("@metadata.", "@version"))
+                ):
+                    plain[path] = value
+            assert {n: v for n, v in found.items() if not n.startswith(data)} == {
+                n: v for n, v in plain.items() if not n.startswith(data)
+            }
+            assert plain.keys() <= found.keys()
+    finally:
+        _Paths.remembered = remembered
