@@ -15,7 +15,7 @@ from soc.normalize.ecs import ecs
 from soc.normalize.emit import Emitter
 from soc.normalize.model import Definition
 from soc.normalize.related import RELATED, merged
-from soc.normalize.text import texts
+from soc.normalize.text import shown, texts
 from soc.normalize.times import ZONE_GUESSED, received_moment, time_reader, utc_reader
 from soc.normalize.values import CONVERT, conformed, long
 from soc.parse import DECODERS, Decode
@@ -68,7 +68,7 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
                 put(1, "if v is not None:")
                 put(2, "r.append(v)")
             put(1, "if r:")
-            put(2, f"e[{name!r}] = MERGED(r)")
+            put(2, f"e[{name!r}] = r if len(r) == 1 and r[0].__class__ is not list else MERGED(r)")
     _emit_time(emitter, definition)
     put(1, "e['@timestamp'] = moment[1]")
     put(1, f"e['event.dataset'] = {definition.name!r}")
@@ -179,7 +179,7 @@ def decoding(definition: Definition) -> Decoding:
     inner, outer = made[-1], made[0]
 
     def of_bytes(record: RawRecord) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
-        return read(record.data)[1], inner(record.data), {}
+        return shown(record.data), inner(record.data), {}
 
     def of_stream(record: RawRecord) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
         text, original = read(record.data)

@@ -26,7 +26,7 @@ def nfc(text: str) -> str:
     return text if text.isascii() or unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
-def original(data: bytes) -> str:
+def shown(data: bytes) -> str:
     """Text of event.original."""
     return data.decode("utf-8", "backslashreplace")
 
@@ -37,14 +37,14 @@ def texts(charset: str = "", undecodable: str = "\\x") -> Texts:
 
     def read(data: bytes) -> tuple[str, str]:
         try:
-            shown = text = data.decode()
+            original = text = data.decode()
         except UnicodeDecodeError:
-            shown = original(data)
+            original = shown(data)
             text = data.decode(charset or "utf-8", errors)
         if not text.isascii():
             text = nfc(text.removeprefix("\ufeff"))
         if text[-1:] in ("\r", "\n", "\0"):
             text = text.rstrip("\r\n\0")
-        return text, shown
+        return text, original
 
     return read

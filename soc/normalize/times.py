@@ -128,20 +128,16 @@ def _iso8601(zone: tzinfo) -> Reader:
     minutes = _Minutes()
 
     def read(stamp: Any, received: datetime) -> Moment:
-        # "2026-11-24 08:00" ":07" ".123"
-        known = minutes.get(stamp[:16])
-        if known is not None:
-            into = _SECONDS.get(stamp[16:19])
-            if into is not None:
-                fraction = stamp[19:]
-                if not fraction:
-                    return known[0] + into, f"{known[1]}{stamp[16:]}.000000Z"
-                if fraction[0] == "." and (micro := _micro(fraction[1:])) is not None:
-                    return known[0] + into + timedelta(0, 0, micro), f"{known[1]}{stamp[16:19]}.{micro:06d}Z"
         moment = _iso(stamp)
+        if moment.tzinfo is not None:
+            return moment_of(moment, zone)
+        known = minutes.get(stamp[:16])  # "2026-11-24 08:00"; what follows cannot change the minute
+        if known is not None:
+            second, micro = moment.second, moment.microsecond
+            return known[0] + timedelta(0, second, micro), f"{known[1]}:{_TWO[second]}.{micro:06d}Z"
         made = moment_of(moment, zone)
-        if moment.tzinfo is None and moment.isoformat(" ", "minutes") == stamp[:10] + " " + stamp[11:16]:
-            minutes.learn(stamp[:16], stamp[16:19], made)
+        if moment.isoformat(" ", "minutes") == f"{stamp[:10]} {stamp[11:16]}":
+            minutes.learn(stamp[:16], f":{_TWO[moment.second]}", made)
         return made
 
     return read

@@ -180,16 +180,16 @@ def conformed(
 
     `kinds`: ECS name → (conversion, whether ECS wants a list). `closed`: name → all values that ECS allows.
     """
+    misfits = []
     for name in fields.keys() & kinds.keys():
         convert, many = kinds[name]
         value = fields[name]
-        if value is None:
+        if (value.__class__ is str and convert is keyword and not many and name not in closed) or value is None:
             continue
         made = listed(value, convert) if many else convert(value)
-        if made is not None and name in closed and not closed[name].issuperset(made if many else (made,)):
-            made = None
-        if made is None:
-            del fields[name]
-            fields[aside + name] = value
+        if made is None or (name in closed and not closed[name].issuperset(made if many else (made,))):
+            misfits.append(name)
         else:
             fields[name] = made
+    for name in sorted(misfits):
+        fields[aside + name] = fields.pop(name)

@@ -51,8 +51,8 @@ def _plain(text: str, names: Names) -> dict[str, Any] | None:
     keys, values = parts[::2], parts[1::2]
     if _BLANK in line or _EQUALS in line:
         values = '"'.join(values).replace(_BLANK, " ").replace(_EQUALS, "=").split('"')
-    out: dict[str, Any] = {names[key]: value for key, value in zip(keys, values, strict=True)}
-    return out if len(out) == len(keys) and "" not in keys and keys else None
+    out: dict[str, Any] = dict(zip(map(names.__getitem__, keys), values, strict=True))
+    return out if len(out) == len(keys) and names.root not in out and keys else None
 
 
 def _pair_pattern(pair: str, assign: str, escape: str, quotes: str) -> re.Pattern[str]:

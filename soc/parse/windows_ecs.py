@@ -146,9 +146,7 @@ def _flattened(tree: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in node.items():
             if value.__class__ is dict and value:
                 stack.append((value, paths.below(name)))
-                continue
-            path = paths[name]
-            if path.__class__ is str:
+            elif (path := paths[name]).__class__ is str:
                 if value is not None or path.startswith("winlog."):
                     out[path] = value
             elif path is not None:

@@ -48,6 +48,8 @@ _SYSMON_LINE: Final = re.compile(r"^([A-Za-z0-9]+): (.*?)\r?$", re.MULTILINE)
 #: Sysmon events with an item EventType, which NXLog's own field of that name hides.
 _WITH_EVENT_TYPE: Final = frozenset({12, 13, 14, 17, 18, 19, 20, 21})
 _ZONE: Final = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
+#: Words of the tables for what more than one member can hold, or needs a form of its own.
+_MADE: Final = frozenset({CHANNEL, DATA_SECTION, GUID, ID, KEYWORDS, STRINGS, TIME, USER_SECTION})
 _QUARTER: Final = timedelta(minutes=15)
 
 
@@ -69,7 +71,7 @@ def from_flat(record: Mapping[str, Any]) -> dict[str, Any]:
                 out[f"winlog.{name}"] = value
             else:
                 out[DATA_NAMES[name]] = value
-        elif path[:1] == "*":
+        elif path in _MADE:
             made.setdefault(path, value)
         elif path:
             if value.__class__ is dict:  # PowerShell writes some values as objects of one Value
@@ -108,8 +110,9 @@ def _put_numbers(out: dict[str, Any]) -> None:
         "winlog.task",
         "winlog.opcode",
     ):
-        if path in out:
-            out[path] = number_or_text(out[path])
+        value = out.get(path)
+        if value is not None and value.__class__ is not int:
+            out[path] = number_or_text(value)
     for path in ("winlog.activity_id", "winlog.related_activity_id"):
         if path in out:
             put_guid(out, path, out.pop(path))
@@ -168,7 +171,7 @@ def _put_time(out: dict[str, Any], created: Any) -> None:
             out[path] = value
     candidates = [created, local]
     for value in candidates:
-        if value is not None and (value.__class__ is not str or _ZONE.search(value) or value[:1] == "/"):
+        if value is not None and (value.__class__ is not str or _ZONE.search(value[-7:]) or value[:1] == "/"):
             put_time(out, value)
             return
     if local.__class__ is str and (shift := _offset(received, stamp)) is not None:
