@@ -142,14 +142,13 @@ def records() -> list[RawRecord]:
     lines[30] = b"\x00\xff not syslog at all"
     return [
         RawRecord(
-            record_id(RECEIVED, n),
-            line,
-            RECEIVED + timedelta(minutes=20),
-            "linux_auth",
-            "",
-            "h",
-            f"f{n % 3}",
-            {"file": "auth.log"},
+            id=record_id(RECEIVED, n),
+            data=line,
+            received=RECEIVED + timedelta(minutes=20),
+            source="linux_auth" if n != 30 else "nginx_access",
+            sender="h",
+            stream=f"f{n % 3}",
+            facts={"file": "auth.log"},
         )
         for n, line in enumerate(lines)
     ]
