@@ -188,7 +188,8 @@ def filled(docs: list[Fields]) -> Documents:
     made = Documents(connection, lambda fields, packed_id: None)
     for i, doc in enumerate(docs):
         doc["@timestamp"] = rfc3339(datetime.fromtimestamp((START + i * 60_000_000) // 1_000_000, UTC))
-    made.add([Document(str(i), START + i * 60_000_000, "s", doc, packed(doc)) for i, doc in enumerate(docs)])
+    ready = [Document(str(i), START + i * 60_000_000, "s", doc, packed(doc)) for i, doc in enumerate(docs)]
+    made.add(made.prepare(ready))
     return made
 
 

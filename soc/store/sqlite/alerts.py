@@ -35,7 +35,7 @@ class Alerts:
                 with transaction(self._connection):
                     if self._connection.execute("SELECT 1 FROM version WHERE id = ?", (alert.id,)).fetchone():
                         return False
-                    self._documents.add([document])
+                    self._documents.add(self._documents.prepare([document]))
                     n = self._documents.number(alert.id)
                     self._connection.execute("INSERT INTO version VALUES (?, ?, 1)", (alert.id, n))
             except BaseException:

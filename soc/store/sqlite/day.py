@@ -18,7 +18,7 @@ import orjson
 from soc.event import Event, Fields, RawRecord, Rejected
 from soc.store.base import Written
 from soc.store.evaluate import matches
-from soc.store.sqlite.documents import FORMAT, ROLLED, SCHEMA, Document, Documents, chunks, packed
+from soc.store.sqlite.documents import FORMAT, ROLLED, SCHEMA, Document, Documents, Ready, chunks, packed
 from soc.store.sqlite.file import connect, failures, prepare
 from soc.store.sqlite.plan import fields_of, microseconds, moment_of, packed_id, unpacked_id
 from soc.store.tree import Query
@@ -66,16 +66,26 @@ class Day:
         with failures(self.path):
             self.connection.close()
 
-    # -- writing, within a transaction of the caller
+    # -- writing, within a transaction of the caller but for `prepare`
+
+    def prepare(self, events: Sequence[tuple[Event, bytes]]) -> list[tuple[Event, Ready]]:
+        """Events with their JSON → what `write` of this same Day takes; makes the transaction short."""
+        ready = self.documents.prepare(
+            [
+                Document(packed_id(event.id), microseconds(event.timestamp), event.source, event.fields, document)
+                for event, document in events
+            ]
+        )
+        return list(zip((event for event, _ in events), ready, strict=True))
 
     def write(
         self,
-        events: Sequence[tuple[Event, bytes]],
+        events: Sequence[tuple[Event, Ready]],
         rejected: Sequence[Rejected],
         filtered: Sequence[RawRecord],
         written: Written,
     ) -> None:
-        """Events with their JSON, and the records set aside, of this day. Counts into `written`."""
+        """Prepared events, and the records set aside, of this day. Counts into `written`."""
         self.connection.execute("PRAGMA cache_size = -65536")  # KiB: the tree of ids stays in memory
         ledger: Counter[tuple[str, str, int, str]] = Counter()
         self._write_events(events, ledger, written)
@@ -90,24 +100,18 @@ class Day:
                 )
 
     def _write_events(
-        self, events: Sequence[tuple[Event, bytes]], ledger: Counter[tuple[str, str, int, str]], written: Written
+        self, events: Sequence[tuple[Event, Ready]], ledger: Counter[tuple[str, str, int, str]], written: Written
     ) -> None:
-        by_id = {packed_id(event.id): (event, document) for event, document in reversed(events)}
-        existing = self.documents.existing(list(by_id))
-        new = [(key, *pair) for key, pair in reversed(by_id.items()) if key not in existing]
-        written.created += len(new)
-        written.existed += len(events) - len(new)
-        if not new:
+        added = self.documents.add([ready for _, ready in events])
+        written.created += len(added)
+        written.existed += len(events) - len(added)
+        if not added:
             return
-        times = [microseconds(event.timestamp) for _, event, _ in new]
-        combos = self.documents.add(
-            [
-                Document(key, ts, event.source, event.fields, document)
-                for ts, (key, event, document) in zip(times, new, strict=True)
-            ]
+        new = [events[i] for i, _ in added]
+        self._roll_up(
+            [event for event, _ in new], [ready.document.ts for _, ready in new], [combo for _, combo in added]
         )
-        self._roll_up([event for _, event, _ in new], times, combos)
-        records = {key: event for key, event, _ in new if event.id == event.record_id}
+        records = {ready.document.id: event for event, ready in new if event.id == event.record_id}
         self._take_back(list(records), ledger)
         stored = Counter(
             (event.unit, event.registered or event.source, event.received, event.fields.get("soc.late") is True)
@@ -140,6 +144,8 @@ class Day:
     def _take_back(self, ids: Sequence[bytes | str], ledger: Counter[tuple[str, str, int, str]]) -> None:
         """These records are stored now: they are filtered or rejected no more."""
         for table in ("filtered", "rejected"):
+            if not self.connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]:
+                continue
             for some in chunks(ids):
                 condition = f"FROM {table} WHERE id IN ({','.join('?' * len(some))})"
                 found = self.connection.execute(f"SELECT unit, source, hour {condition}", some).fetchall()

@@ -68,6 +68,7 @@ CREATE TABLE combo (number INTEGER PRIMARY KEY, fields BLOB NOT NULL UNIQUE);
 CREATE VIRTUAL TABLE words USING fts5 (
   original, message, rest, content = '', columnsize = 0, detail = full, tokenize = 'ascii');
 INSERT INTO words (words, rank) VALUES ('automerge', 16);
+INSERT INTO words (words, rank) VALUES ('crisismerge', 32);
 INSERT INTO words (words, rank) VALUES ('hashsize', 33554432);
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, row)
 """
@@ -84,6 +85,17 @@ class Document:
     source: str
     fields: Fields
     packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A document with all that can be made of it before its file is locked. For one file: see `Documents.prepare`."""
+
+    document: Document
+    combo: bytes  # as it stands in the table of combinations
+    counted: list[str | None]
+    texts: tuple[str, str, str]
+    body: tuple[int, bytes] | None  # the number of the dictionary and the document; None if its dictionary is unknown
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -135,21 +147,42 @@ class Documents:
         self._compressors.clear()
         self._decompressors.clear()
 
-    def add(self, documents: Sequence[Document]) -> list[int]:
-        """Write new documents; the number of each one's combination."""
+    def prepare(self, documents: Sequence[Document]) -> list[Ready]:
+        """What `add` of these same Documents takes. Neither reads nor writes the file."""
+        return [
+            Ready(
+                document,
+                _combo(document.fields),
+                _counted(document.fields),
+                terms.index_texts(document.fields),
+                self._body(document),
+            )
+            for document in documents
+        ]
+
+    def add(self, documents: Sequence[Ready]) -> list[tuple[int, int]]:
+        """Write those whose ids are not there yet, the first of several with one id: (index, number of its
+        combination) of each document written."""
         row = self._connection.execute("SELECT coalesce(max(n), 0) FROM item").fetchone()
         first = row[0] + 1
-        combos = [self._combo(document.fields) for document in documents]
-        items, bodies, texts = [], [], []
-        for n, (document, combo) in enumerate(zip(documents, combos, strict=True), first):
-            items.append((n, document.ts, combo, document.id, *_counted(document.fields)))
-            bodies.append((n, document))
-            texts.append((n, *terms.index_texts(document.fields)))
+        combos = [self._combo_number(ready.combo) for ready in documents]
         marks = ",".join("?" * (4 + len(COUNTED)))
-        self._connection.executemany(f"INSERT INTO item VALUES ({marks})", items)
-        self._connection.executemany("INSERT INTO body VALUES (?, ?, ?)", self._compressed(bodies))
-        self._connection.executemany("INSERT INTO words (rowid, original, message, rest) VALUES (?, ?, ?, ?)", texts)
-        return combos
+        items = [
+            (n, ready.document.ts, combo, ready.document.id, *ready.counted)
+            for n, (ready, combo) in enumerate(zip(documents, combos, strict=True), first)
+        ]
+        written = self._connection.executemany(f"INSERT OR IGNORE INTO item VALUES ({marks})", items).rowcount
+        if written == len(documents):
+            new = list(enumerate(documents, first))
+        else:
+            there = {n for (n,) in self._connection.execute("SELECT n FROM item WHERE n >= ?", (first,))}
+            new = [(n, ready) for n, ready in enumerate(documents, first) if n in there]
+        self._connection.executemany("INSERT INTO body VALUES (?, ?, ?)", self._bodies(new))
+        self._connection.executemany(
+            "INSERT INTO words (rowid, original, message, rest) VALUES (?, ?, ?, ?)",
+            [(n, *ready.texts) for n, ready in new],
+        )
+        return [(n - first, combos[n - first]) for n, _ in new]
 
     def replace(self, n: int, document: Document) -> None:
         """Write another version of a document."""
@@ -162,17 +195,12 @@ class Documents:
         columns = ", ".join(f"{column} = ?" for column in COUNTED.values())
         self._connection.execute(
             f"UPDATE item SET ts = ?, combo = ?, {columns} WHERE n = ?",
-            (document.ts, self._combo(document.fields), *_counted(document.fields), n),
+            (document.ts, self._combo_number(_combo(document.fields)), *_counted(document.fields), n),
         )
-        ((_, dictionary, body),) = self._compressed([(n, document)])
+        ((_, dictionary, body),) = self._bodies([(n, self.prepare([document])[0])])
         self._connection.execute("UPDATE body SET dictionary = ?, document = ? WHERE n = ?", (dictionary, body, n))
 
-    def _combo(self, fields: Fields) -> int:
-        if _PARENTS.isdisjoint(fields):
-            values = [fields.get(name) for name in ROLLED]
-        else:
-            values = [fields[name] if name in fields else (list(members(fields, name)) or None) for name in ROLLED]
-        key = orjson.dumps(values)
+    def _combo_number(self, key: bytes) -> int:
         number = self._combo_numbers.get(key)
         if number is None:
             select = "SELECT number FROM combo WHERE fields = ?"
@@ -183,19 +211,24 @@ class Documents:
             number = self._combo_numbers[key] = int(row[0])
         return number
 
-    def _compressed(self, bodies: Sequence[tuple[int, Document]]) -> Iterator[tuple[int, int, bytes]]:
+    def _body(self, document: Document) -> tuple[int, bytes] | None:
+        known = self._compressors.get(document.source)
+        return None if known is None else (known[0], known[1].compress(document.packed))
+
+    def _bodies(self, documents: Sequence[tuple[int, Ready]]) -> Iterator[tuple[int, int, bytes]]:
         samples: dict[str, list[bytes]] = {}
-        for _, document in bodies:
-            if document.source not in self._compressors:
-                samples.setdefault(document.source, []).append(document.packed)
-        for source, some in samples.items():
-            self._compressors[source] = self._compressor(source, some)
-        for n, document in bodies:
-            number, compressor = self._compressors[document.source]
-            yield n, number, compressor.compress(document.packed)
-        for source in samples:
-            if self._compressors[source][0] == 0:
-                del self._compressors[source]  # too few to train on; perhaps the next batch has more
+        for _, ready in documents:
+            if ready.body is None:
+                samples.setdefault(ready.document.source, []).append(ready.document.packed)
+        compressors = {source: self._compressor(source, some) for source, some in samples.items()}
+        for n, ready in documents:
+            if ready.body is None:
+                number, compressor = compressors[ready.document.source]
+                yield n, number, compressor.compress(ready.document.packed)
+            else:
+                yield n, *ready.body
+        # number 0: too few to train on; perhaps the next batch has more
+        self._compressors |= {source: found for source, found in compressors.items() if found[0]}
 
     def _compressor(self, source: str, samples: Sequence[bytes]) -> tuple[int, zstandard.ZstdCompressor]:
         select = "SELECT number, bytes FROM dictionary WHERE source = ?"
@@ -351,6 +384,14 @@ def _texts(fields: Fields, name: str) -> list[str]:
     if value.__class__ is str:
         return [value] if isinstance(value, str) else []
     return list(dict.fromkeys(text_of(member) for member in members(fields, name)))
+
+
+def _combo(fields: Fields) -> bytes:
+    if _PARENTS.isdisjoint(fields):
+        values = [fields.get(name) for name in ROLLED]
+    else:
+        values = [fields[name] if name in fields else (list(members(fields, name)) or None) for name in ROLLED]
+    return orjson.dumps(values)
 
 
 def _counted(fields: Fields) -> list[str | None]:

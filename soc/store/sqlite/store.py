@@ -62,10 +62,12 @@ class SqliteStore:
         for record in filtered:
             parts[_day(record.id) or f"{record.received:%Y%m%d}"][2].append(record)
         with self._lock:
-            for day, part in sorted(parts.items()):
+            for day, (of_day, dropped, left_out) in sorted(parts.items()):
                 counted = Written()
+                before = self._file(self._catalog.file_of(day), day)
+                ready = before.prepare(of_day)
                 with self._writing(day) as file:
-                    file.write(*part, counted)
+                    file.write(ready if file is before else file.prepare(of_day), dropped, left_out, counted)
                 written.created += counted.created
                 written.existed += counted.existed
         return written

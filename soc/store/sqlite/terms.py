@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import socket
 import string
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final
 
 from soc.event import text_of
@@ -73,17 +72,6 @@ _PARENTS: Final = frozenset(
 #: Longer values are cut: a term then says only how a value begins.
 TERM_LENGTH: Final = 96
 
-#: Fields about the sender: what is true of it repeats from event to event.
-_STEADY: Final = (
-    "soc.unit.uid",
-    "soc.unit.level",
-    "soc.unit.name",
-    "soc.unit.by",
-    *(f"soc.asset.{name}" for name in ("id", "name", "role", "owner", "phone", "criticality", "as_of")),
-    "organization.",
-    "observer.",
-)
-
 _MEMO_VALUES: Final = 1 << 14  # of each field
 _MEMO_LENGTH: Final = 200  # longer texts seldom come again
 
@@ -118,7 +106,6 @@ class _Shape:
     """What documents with the same fields have in common."""
 
     spoken: tuple[str, ...]  # fields whose words go into the text of the rest
-    steady: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None  # picks those of them that repeat together
     own: tuple[tuple[str, _Marks], ...]  # fields that have terms
     nested: bool  # a field may hold objects with the value of a term field
 
@@ -129,12 +116,8 @@ _MARKS: Final = {name: _Marks(name) for name in TERM_FIELDS}
 @lru_cache(4096)
 def _shape(names: tuple[str, ...]) -> _Shape:
     spoken = tuple(name for name in names if name not in _APART)
-    steady = tuple(name for name in spoken if name.startswith(_STEADY))
     own = tuple((name, _MARKS[name]) for name in names if name in LETTER)
-    nested = not _PARENTS.isdisjoint(names)
-    if len(steady) < 2:
-        return _Shape(spoken, None, own, nested)
-    return _Shape(tuple(name for name in spoken if name not in steady), itemgetter(*steady), own, nested)
+    return _Shape(spoken, own, not _PARENTS.isdisjoint(names))
 
 
 def index_texts(fields: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -155,8 +138,6 @@ def index_texts(fields: Mapping[str, Any]) -> tuple[str, str, str]:
             texts.append(str(value))
         else:
             texts += [_spoken(text_of(scalar)) for scalar in scalars(value)]
-    if shape.steady is not None:
-        texts += _steady_texts(shape.steady(fields))
     marks: list[str] = []
     for name, known in shape.own:
         value = fields[name]
@@ -178,19 +159,6 @@ def _spoken(text: str) -> str:
 
 
 _spaced: Final = lru_cache(_MEMO_VALUES)(spaced)
-
-
-def _steady_texts(values: tuple[Any, ...]) -> Sequence[str]:
-    try:
-        "".join(values)  # all are texts, so that equal ones are the same ones
-    except TypeError:
-        return [_spoken(text_of(scalar)) for value in values for scalar in scalars(value)]
-    return _texts_together(values)
-
-
-@lru_cache(_MEMO_VALUES)
-def _texts_together(values: tuple[str, ...]) -> Sequence[str]:
-    return tuple(dict.fromkeys(map(spaced, values)))
 
 
 def _parted(texts: Collection[str], marks: list[str]) -> str:
