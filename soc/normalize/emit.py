@@ -53,6 +53,8 @@ class Emitter:
         self.texts = texts  # every decoded value is a text, or a list of texts
         self.lines: list[str] = []
         self.functions: list[str] = []
+        self.inner = 0  # how deep within functions that are being grown
+        self.switched: tuple[str, bool] | None = None  # the name whose text is in `k`, and whether in small letters
         self.targets: set[str] = set()
         self.late_tables: list[str] = []  # constants that name emitted functions, to be replaced by them
         self.constants: dict[str, Any] = {
@@ -281,12 +283,12 @@ class Emitter:
         name = f"f{len(self.functions)}"
         self.functions.append("")
         at = len(self.functions) - 1
-        outer, self.lines = self.lines, []
+        outer, self.lines, self.inner = self.lines, [], self.inner + 1
         self.put(0, f"def {name}({parameters}):")
         body()
         self.put(1, "return ls")
         self.functions[at] = "\n".join(self.lines)
-        self.lines = outer
+        self.lines, self.inner = outer, self.inner - 1
         return name
 
     def _switch(self, depth: int, switch: Switch) -> None:
@@ -294,14 +296,26 @@ class Emitter:
         table = self.constant({text: names[at] for text, at in switch.cases.items()})
         self.late_tables.append(table)
         default = names[switch.default] if switch.default is not None else "None"
-        self.put(depth, f"v = {self.read(switch.by)}")
-        text = "v if v.__class__ is str else T(v)"
-        self.put(
-            depth,
-            f"f = {table}.get(({text}).lower(), {default})" if switch.fold else f"f = {table}.get({text}, {default})",
-        )
+        key = self._switch_key(depth, switch)
+        self.put(depth, f"f = {table}.get({key}, {default})")
         self.put(depth, "if f is not None:")
         self.put(depth + 1, "ls = f(e, d, t, ls)")
+
+    def _switch_key(self, depth: int, switch: Switch) -> str:
+        """Emit lines for the text that a switch looks up; the variable that holds it.
+
+        Switches of the body itself on one name share its text, as long as nothing between them can set that name.
+        """
+        text = "v if v.__class__ is str else T(v)"
+        made = f"({text}).lower()" if switch.fold else text
+        places = {switch.by, switch.by[1:], self.prefix + switch.by.removeprefix(".")}
+        shared = depth == 1 and not self.inner and not switch.by.startswith("_")
+        if shared and self.switched == (switch.by, switch.fold) and places.isdisjoint(self.targets):
+            return "key"
+        self.switched = (switch.by, switch.fold) if shared else self.switched
+        self.put(depth, f"v = {self.read(switch.by)}")
+        self.put(depth, f"{'key' if shared else 'k'} = {made}")
+        return "key" if shared else "k"
 
     def _pairs(self, depth: int, pairs: Pairs) -> None:
         table = self.constant({key: at for at, key in enumerate(pairs.targets)})

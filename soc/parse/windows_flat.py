@@ -164,22 +164,19 @@ def _put_time(out: dict[str, Any], created: Any) -> None:
     NXLog writes EventTime and EventReceivedTime in local time without zone. Beside Logstash's @timestamp (UTC, taken
     within seconds of the receipt) the zone shows; Sysmon's UtcTime needs none.
     """
-    local, received, stamp = (out.pop(p, None) for p in ("nxlog.EventTime", "nxlog.EventReceivedTime", "@timestamp"))
-    utc = out.get(DATA + "UtcTime")
-    for path, value in (("nxlog.EventTime", local), ("nxlog.EventReceivedTime", received)):
-        if value is not None:
-            out[path] = value
-    candidates = [created, local]
-    for value in candidates:
+    local, received = out.get("nxlog.EventTime"), out.get("nxlog.EventReceivedTime")
+    stamp = out.pop("@timestamp", None)
+    for value in (created, local):
         if value is not None and (value.__class__ is not str or _ZONE.search(value[-7:]) or value[:1] == "/"):
             put_time(out, value)
             return
+    utc = out.get(DATA + "UtcTime")
     if local.__class__ is str and (shift := _offset(received, stamp)) is not None:
         put_time(out, f"{local}{shift}")
     elif utc.__class__ is str and _parsed(f"{utc}Z") is not None:
         put_time(out, f"{utc}Z")
     else:
-        put_time(out, next((v for v in (*candidates, stamp) if v is not None), None))
+        put_time(out, next((v for v in (created, local, stamp) if v is not None), None))
 
 
 def _parsed(text: Any) -> datetime | None:

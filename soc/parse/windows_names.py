@@ -115,7 +115,7 @@ def put_keywords(out: dict[str, Any], value: Any) -> None:
         return
     number = integer(value)
     if number is not None:
-        out["winlog.keywords"] = f"0x{number & _MASK_64:x}"
+        out["winlog.keywords"] = hex(number & _MASK_64)
         return
     names = [value] if value.__class__ is str else value
     if names.__class__ is not list:

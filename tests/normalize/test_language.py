@@ -308,3 +308,25 @@ def test_bytes_that_are_not_utf8_use_the_declared_charset_and_show_themselves(tm
 def test_text_is_brought_to_nfc_but_the_original_stays(tmp_path: Path) -> None:
     (event,) = events(tmp_path, HEAD + "fields: {user.name: a}\n", '{"a": "To\u0301an"}')
     assert event.fields["user.name"] == "T\u00f3an" and event.fields["event.original"] == '{"a": "To\u0301an"}'
+
+
+SWITCHES = """
+keep: ''
+constants: {event.code: '1'}
+switch:
+  - {by: a, cases: {'1': {constants: {event.id: first, event.action: '2'}}}}
+  - {by: a, cases: {'1': {constants: {event.reason: second}, switch: {by: b, cases: {x: {constants: {event.module: m}}}}}}}
+  - {by: a, fold: true, cases: {y: {constants: {event.url: folded}}}}
+  - {by: '@event.action', cases: {'2': {constants: {event.hash: seen, event.action: '3'}}}}
+  - {by: '@event.action', cases: {'3': {constants: {event.ingested: '2026-11-24T00:00:00Z'}}}}
+"""
+
+
+def test_a_switch_sees_what_the_switch_before_it_set(tmp_path: Path) -> None:
+    text = HEAD.replace("keep: v\n", "") + SWITCHES
+    (one,) = events(tmp_path, text, '{"a": "1", "b": "x"}')
+    assert one.fields["event.id"] == "first" and one.fields["event.reason"] == "second"
+    assert one.fields["event.module"] == "m"
+    assert one.fields["event.hash"] == "seen" and one.fields["event.action"] == "3" and "event.ingested" in one.fields
+    (two,) = events(tmp_path, text, '{"a": "Y", "event.action": "3"}')
+    assert two.fields["event.url"] == "folded" and "event.ingested" in two.fields and "event.hash" not in two.fields
