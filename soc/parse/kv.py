@@ -8,6 +8,7 @@ logfmt, auditd, Check Point (`pair: ";"`), Sophos, SonicWall.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from soc.event import RecordError
@@ -55,6 +56,54 @@ def _plain(text: str, names: Names) -> dict[str, Any] | None:
     return out if len(out) == len(keys) and names.root not in out and keys else None
 
 
+#: A pair of an ordinary line, and what separates it from the next.
+_ORDINARY: Final = re.compile(r"([^\s=\"]+)=(?:(\"[^\"]*\")|[^\s=\"]*)(?: (?=\S)|\Z)")
+#: Lines of one layout before it gets an expression, layouts that get one, and of those how many look alike.
+_SEEN, _MAX_LAYOUTS, _MAX_ALIKE, _MAX_COUNTED = 32, 128, 8, 1000
+
+
+class _Layouts:
+    """Which names stand in a line, in which order and with which quotes → one expression for all of the line.
+
+    A device writes its lines in few layouts, so after some lines of each one match does all: a third of the time. An
+    expression takes nothing that the thorough way reads otherwise: its values hold no quote, bare ones no blank either.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], list[tuple[Callable[[str], re.Match[str] | None], list[str]]]] = {}
+        self._seen: dict[tuple[str, ...], int] = {}
+        self._left = _MAX_LAYOUTS
+
+    def read(self, text: str) -> dict[str, Any] | None:
+        """Names and values of a line in a known layout, which holds no escape; None if it is in no such one."""
+        for match, names in self._known.get((text.count("="), text.count('"')), ()):
+            found = match(text)
+            if found is not None:
+                return dict(zip(names, found.groups(), strict=True))
+        return None
+
+    def saw(self, text: str, pairs: dict[str, Any]) -> None:
+        """Learn from a line that was read as `pairs`, each name once."""
+        if not self._left:
+            return
+        names = tuple(pairs)
+        count = self._seen[names] = self._seen.get(names, 0) + 1
+        if count >= _SEEN:
+            del self._seen[names]
+            self._learn(text, list(names))
+        elif len(self._seen) > _MAX_COUNTED:
+            self._seen.clear()
+
+    def _learn(self, text: str, names: list[str]) -> None:
+        found = list(_ORDINARY.finditer(text))
+        alike = self._known.setdefault((text.count("="), text.count('"')), [])
+        if "".join(f[0] for f in found) != text or len(found) != len(names) or len(alike) >= _MAX_ALIKE:
+            return
+        self._left -= 1
+        pieces = [re.escape(f[1]) + ('="([^"]*+)"' if f[2] else r"=([^\s=\"]*+)") for f in found]
+        alike.append((re.compile(" ".join(pieces)).fullmatch, names))
+
+
 def _pair_pattern(pair: str, assign: str, escape: str, quotes: str) -> re.Pattern[str]:
     blank = r"\s" if pair == " " else re.escape(pair)
     equals = re.escape(assign)
@@ -84,14 +133,21 @@ def make(
     bare = len(quotes) + 2
     names = Names(root)
     simple = (pair, assign, quotes) == (" ", "=", '"')
+    layouts = _Layouts()
 
     def apart(text: str) -> None:
         if strict and (rest := text.strip(pair + " \t\r\n")):
             raise RecordError("bad_format", f"no pair: {rest[:80]!r}")
 
     def decode(text: str) -> dict[str, Any]:
-        if simple and (not escape or escape not in text) and (plain := _plain(text, names)) is not None:
-            return plain
+        if simple and (not escape or escape not in text):
+            known = layouts.read(text)
+            if known is not None:
+                return known
+            plain = _plain(text, names)
+            if plain is not None:
+                layouts.saw(text, plain)
+                return plain
         out: dict[str, Any] = {}
         end = 0
         for found in find(text):

@@ -315,7 +315,8 @@ keep: ''
 constants: {event.code: '1'}
 switch:
   - {by: a, cases: {'1': {constants: {event.id: first, event.action: '2'}}}}
-  - {by: a, cases: {'1': {constants: {event.reason: second}, switch: {by: b, cases: {x: {constants: {event.module: m}}}}}}}
+  - by: a
+    cases: {'1': {constants: {event.reason: second}, switch: {by: b, cases: {x: {constants: {event.module: m}}}}}}
   - {by: a, fold: true, cases: {y: {constants: {event.url: folded}}}}
   - {by: '@event.action', cases: {'2': {constants: {event.hash: seen, event.action: '3'}}}}
   - {by: '@event.action', cases: {'3': {constants: {event.ingested: '2026-11-24T00:00:00Z'}}}}

@@ -188,6 +188,34 @@ def test_the_quick_way_of_kv_equals_the_thorough_one(line: str) -> None:
     assert quick == thorough
 
 
+NAMES_KV = st.sampled_from(["a", "bb", "c.d", "e"])
+VALUES_KV = st.text('xy1 =,;\t"\\\u00a0é', max_size=6)
+PAIRS_KV = st.lists(st.tuples(NAMES_KV, st.sampled_from(['"', ""]), VALUES_KV), min_size=1, max_size=5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(first=PAIRS_KV, others=st.lists(PAIRS_KV, max_size=4), values=st.lists(VALUES_KV, min_size=5, max_size=5))
+def test_kv_reads_a_line_the_same_however_many_it_saw_of_its_layout(
+    first: list[tuple[str, str, str]], others: list[list[tuple[str, str, str]]], values: list[str]
+) -> None:
+    def line(pairs: list[tuple[str, str, str]]) -> str:
+        return " ".join(f"{name}={quote}{value}{quote}" for name, quote, value in pairs)
+
+    def outcome(decode: Any, text: str) -> Any:
+        try:
+            return decode(text)
+        except RecordError as error:
+            return error.code
+
+    decode = DECODERS["kv"].make()
+    ordinary = [(name, quote, "v") for name, quote, _ in first]
+    for _ in range(40):
+        outcome(decode, line(ordinary))
+    same = [(name, quote, value) for (name, quote, _), value in zip(first, values, strict=False)]
+    for text in (line(first), line(same), *map(line, others), line(ordinary) + "\n", " " + line(ordinary)):
+        assert outcome(decode, text) == outcome(DECODERS["kv"].make(), text)
+
+
 @given(days_ago=st.integers(0, 300), second=st.integers(0, 86_399), ahead=st.integers(0, 80_000))
 def test_a_stamp_without_year_is_the_latest_possible_one(days_ago: int, second: int, ahead: int) -> None:
     received = datetime(2027, 1, 10, tzinfo=UTC) + timedelta(seconds=second)
