@@ -216,7 +216,8 @@ def _rule_fields(rule: RuleFacts, lang: str) -> Fields:
         out["rule.author"] = [rule.author]
     if rule.references:
         out["rule.reference"] = rule.references[0]
-    if useful := [text for text in rule.falsepositives if text.casefold() not in {"unknown", "unlikely", "none"}]:
+    known = said(rule, "falsepositives", lang) or rule.falsepositives
+    if useful := [str(text) for text in known if str(text).casefold() not in {"unknown", "unlikely", "none"}]:
         out["soc.falsepositives"] = useful
     return out
 

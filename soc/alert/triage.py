@@ -5,8 +5,8 @@ Every change reads the alert, appends to its history and writes if nobody else w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -136,9 +136,21 @@ class Mutes:
         if lasts > timedelta(days=365):
             raise TriageError("a mute lasts at most 365 days")
         mute = Mute(digest(rule, unit, rfc3339(since))[:8], rule, unit, since, since + lasts, reason, by)
-        rows = [self._row(m) for m in [*self.all(), mute]]
-        self._store.save_state(self._STATE, orjson.dumps(rows))
+        self._save([*self.all(), mute])
         return mute
+
+    def end(self, mute_id: str, now: datetime) -> Mute:
+        """The mute ends now. Raises TriageError for one that does not exist or has ended."""
+        mutes = self.all()
+        found = next((m for m in mutes if m.id == mute_id and m.until > now), None)
+        if found is None:
+            raise TriageError(f"no mute {mute_id} is in force; `soc alerts mutes` lists them")
+        ended = replace(found, until=now)
+        self._save([ended if m is found else m for m in mutes])
+        return ended
+
+    def _save(self, mutes: Sequence[Mute]) -> None:
+        self._store.save_state(self._STATE, orjson.dumps([self._row(m) for m in mutes]))
 
     @staticmethod
     def _row(mute: Mute) -> dict[str, str]:

@@ -95,7 +95,8 @@ def _judgement(doc: Mapping[str, Any], lang: str) -> Iterator[tuple[str, str]]:
     vi = lang == "vi"
     names = {en: local for _, en, local in TACTICS.values()}
     tactics = [names.get(t, t) if vi else t for t in doc.get("threat.tactic.name", [])]
-    techniques = doc.get("threat.technique.subtechnique.id") or doc.get("threat.technique.id", [])
+    finer = doc.get("threat.technique.subtechnique.id", [])
+    techniques = [*finer, *(t for t in doc.get("threat.technique.id", []) if not any(f.startswith(t) for f in finer))]
     if tactics or techniques:
         yield "Kỹ thuật", f"{doc.get('threat.framework', '')}: {', '.join([*tactics, *techniques])}"
     parts = " + ".join(f"{name} {value}" for name, value in doc.get("soc.score.parts", {}).items())

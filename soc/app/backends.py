@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import typer
+
 from soc.app.config import Config
-from soc.bus.base import Bus
+from soc.bus.base import RAW, Bus
 from soc.store.base import Store
 
 
@@ -11,7 +13,17 @@ def open_bus(config: Config) -> Bus:
     """Raises TransportError when it cannot be opened."""
     from soc.bus.sqlite import SqliteBus
 
-    return SqliteBus(config.data_dir / "bus", partitions=config.bus.partitions)
+    backlog = {RAW: config.bus.max_backlog_mb << 20}
+    return SqliteBus(config.data_dir / "bus", partitions=config.bus.partitions, max_backlog_bytes=backlog)
+
+
+def stored(config: Config) -> Store:
+    """The store for a command that only looks: says so where there is nothing to look at. Raises TransportError."""
+    if not (config.data_dir / "store").exists():
+        typer.echo(
+            f"{config.data_dir} holds no data (yet): `soc run all`, `soc ingest` or `soc demo` fill it", err=True
+        )
+    return open_store(config)
 
 
 def open_store(config: Config) -> Store:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from soc.app.config import Config, FileConfig, HttpConfig, SyslogConfig
+from soc.app.config import CollectConfig, Config, FileConfig, HttpConfig, SyslogConfig
 from soc.app.content import load_content
 from soc.app.detecting import Content
 from soc.app.locks import is_running
+from soc.app.paths import existing
+from soc.content import unknown
 from soc.event import ContentError, ContentErrors
-from soc.normalize import Sources
+from soc.normalize import Sources, load_sources
 from soc.org import Org
 
 _MIN_FREE_BYTES = 1 << 30
@@ -52,14 +54,33 @@ def collector_mistakes(config: Config, sources: Sources, org: Org) -> Iterator[C
         where = f"collect.{number}"
         if collector.source != "auto" and collector.source not in sources.names:
             yield ContentError(where, 0, f"no source {collector.source!r}; `soc sources list` shows those there are")
-        if collector.unit and org.units.get(collector.unit) is None:
-            yield ContentError(where, 0, unknown_unit(org, collector.unit))
-        if isinstance(collector, SyslogConfig) and "tls" in collector.transport and collector.tls_cert is None:
-            yield ContentError(where, 0, "transport tls needs tls_cert (and tls_key, unless the file holds both)")
+        if collector.unit and (wrong := unknown_unit(org, collector.unit)):
+            yield ContentError(where, 0, wrong)
+        if _lacks_certificate(collector):
+            yield ContentError(where, 0, "transport tls needs tls_cert and tls_key")
+        for name in ("tls_cert", "tls_key", "tls_ca", "tokens_file"):
+            path = getattr(collector, name, None)
+            if path is not None and not path.is_file():
+                yield ContentError(where, 0, f"{name}: {path} is no file")
+
+
+def _lacks_certificate(collector: CollectConfig) -> bool:
+    tls = isinstance(collector, SyslogConfig) and "tls" in collector.transport
+    return tls and not (getattr(collector, "tls_cert", None) and getattr(collector, "tls_key", None))
+
+
+def unknown_source(config: Config, name: str) -> str:
+    """Sentence for a source that does not exist; "" for one that does, and for auto."""
+    if name == "auto":
+        return ""
+    names = load_sources(existing(config.sources, "sources")).names
+    return "" if name in names else unknown(name, names, "source")
 
 
 def unknown_unit(org: Org, uid: str) -> str:
-    """Sentence for a unit uid that does not exist, with the nearest one that does."""
+    """Sentence for a unit uid that does not exist, with the nearest one that does; "" for one that does."""
+    if org.units.get(uid) is not None:
+        return ""
     near = org.units.nearest(uid)
     return f"no administrative unit {uid!r}" + (f"; did you mean {near!r}?" if near else "")
 

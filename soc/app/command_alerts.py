@@ -15,14 +15,18 @@ from soc.alert.policy import LEVELS, duration
 from soc.alert.triage import STATUSES, VERDICTS, Mutes, Triage
 from soc.app import output
 from soc.app.alert_view import show
-from soc.app.backends import open_store
+from soc.app.backends import stored
+from soc.app.config import Config
 from soc.app.options import ConfigOption, JsonOption, SinceOption, acting_user, language, settings
+from soc.app.paths import existing, pipeline_files
 from soc.event import Alert, nested
 from soc.store.query import parse_query
 
 AlertId = Annotated[str, typer.Argument(help="Id of the alert, or its first 8 characters.")]
 
-commands = typer.Typer(name="alerts", help="Cảnh báo: danh sách, chi tiết, xử lý. · The alert queue and triage.")
+commands = typer.Typer(
+    name="alerts", no_args_is_help=True, help="Cảnh báo: danh sách, chi tiết, xử lý. · The alert queue and triage."
+)
 
 _CSV: Final = (
     "event.id",
@@ -86,8 +90,8 @@ def list_alerts(
     if level is not None and level not in LEVELS:
         raise typer.BadParameter(f"level is one of {', '.join(LEVELS)}, not {level!r}")
     now = datetime.now(UTC)
-    settled = settings(config)
-    store = open_store(settled)
+    settled = settings(config, reading=True)
+    store = stored(settled)
     total, alerts = store.search_alerts(
         parse_query(query_text(unit, status, level, mode, query)), since=output.moment(since, now), limit=limit
     )
@@ -141,8 +145,8 @@ def _row(doc: Mapping[str, Any], lang: str) -> tuple[str, ...]:
 @commands.command("show")
 def show_alert(alert_id: AlertId, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """One alert in full: what happened, why it fired, whose machine it is, what to do."""
-    settled = settings(config)
-    alert = open_store(settled).alert(alert_id)
+    settled = settings(config, reading=True)
+    alert = stored(settled).alert(alert_id)
     if alert is None:
         raise typer.BadParameter(f"no alert {alert_id}; `soc alerts list` shows those there are")
     if json_:
@@ -152,7 +156,7 @@ def show_alert(alert_id: AlertId, config: ConfigOption = None, json_: JsonOption
 
 
 def _triage(config: ConfigOption) -> Triage:
-    return Triage(open_store(settings(config)), acting_user(), lambda: datetime.now(UTC))
+    return Triage(stored(settings(config, reading=True)), acting_user(), lambda: datetime.now(UTC))
 
 
 def _done(alert: Alert, json_: bool) -> None:
@@ -217,18 +221,42 @@ def mute(
         span = duration(lasts)
     except ValueError as wrong:
         raise typer.BadParameter(f"--for: {wrong}") from None
-    made = Mutes(open_store(settings(config))).add(rule, unit, datetime.now(UTC), span, reason, acting_user())
+    settled = settings(config, reading=True)
+    _refuse_unknown(settled, rule, unit)
+    made = Mutes(stored(settled)).add(rule, unit, datetime.now(UTC), span, reason, acting_user())
     if json_:
         output.document(mute={"id": made.id, "rule": made.rule, "unit": made.unit, "until": made.until})
     else:
         output.say(f"{made.rule} is muted until {words.moment(made.until)} ({made.reason})")
 
 
+def _refuse_unknown(settled: Config, rule: str, unit: str) -> None:
+    from soc.app.check import unknown_unit
+    from soc.app.content import load_units_of
+    from soc.detect import load_rules
+
+    rules = load_rules(existing(settled.rules, "rules"), pipeline_files(settled.sigma_pipelines))
+    if rule not in rules.rules and not any(c.id == rule for c in rules.correlations):
+        raise typer.BadParameter(f"no rule {rule} is loaded; `soc alerts show` names an alert's rule last")
+    if unit and (wrong := unknown_unit(load_units_of(settled), unit)):
+        raise typer.BadParameter(wrong)
+
+
+@commands.command("unmute")
+def unmute(
+    mute_id: Annotated[str, typer.Argument(help="Id of the mute, from `soc alerts mutes`.")],
+    config: ConfigOption = None,
+) -> None:
+    """End a mute now; it stays in the list as history."""
+    ended = Mutes(stored(settings(config, reading=True))).end(mute_id, datetime.now(UTC))
+    output.say(f"{ended.rule} is heard again")
+
+
 @commands.command("mutes")
 def mutes(config: ConfigOption = None, json_: JsonOption = False) -> None:
     """All mutes, ended ones too."""
     now = datetime.now(UTC)
-    rows = Mutes(open_store(settings(config))).all()
+    rows = Mutes(stored(settings(config, reading=True))).all()
     if json_:
         output.document(
             mutes=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     clean: Annotated[bool, typer.Option("--clean", help="Remove everything that the demo made, and end.")] = False,
-    folder: Annotated[Path | None, typer.Option(help="Where it lives. [default: $SOC_DATA_DIR, var/demo]")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where it lives. (default: $SOC_DATA_DIR, var/demo)")] = None,
 ) -> None:
     """Recreates the sample province (5 units, 3 days, 4 attacks) and runs it end to end."""
     from soc.app import demo as engine
@@ -37,11 +38,12 @@ def demo(
     configure("demo", quiet=True)
     vi = language() == "vi"
     facts = made.prepare()
-    days = f"{facts.first:%d/%m} – {facts.last:%d/%m/%Y}"
+    last = facts.last - timedelta(days=1)
+    days = f"{facts.first:%d/%m} – {last:%d/%m/%Y}"
     output.say(
-        f"Tỉnh mẫu: {facts.lines} dòng nhật ký của 5 đơn vị, {len(facts.files)} nguồn, {days}"
+        f"Tỉnh mẫu: {facts.lines} dòng nhật ký của 5 đơn vị, {len(facts.files)} tệp, {days}"
         if vi
-        else f"Sample province: {facts.lines} log lines of 5 units, {len(facts.files)} sources, {days}"
+        else f"Sample province: {facts.lines} log lines of 5 units, {len(facts.files)} files, {days}"
     )
     with progress() as tell:
         counts = made.run(facts, stopping(), tell)

@@ -9,15 +9,17 @@ import typer
 
 from soc.alert import words
 from soc.app import output
-from soc.app.backends import open_bus, open_store
+from soc.app.backends import open_bus, open_store, stored
 from soc.app.options import ConfigOption, JsonOption, SinceOption, UntilOption, language, settings
 from soc.bus.base import RAW
 from soc.event import nested, parse_rfc3339, rfc3339
 from soc.store.query import parse_query
 from soc.watch.ledger import balance
 
-events = typer.Typer(name="events", help="Sự kiện đã lưu. · Stored events.")
-rejected = typer.Typer(name="rejected", help="Bản ghi bị loại: xem, phát lại. · Records set aside.")
+events = typer.Typer(name="events", no_args_is_help=True, help="Sự kiện đã lưu. · Stored events.")
+rejected = typer.Typer(
+    name="rejected", no_args_is_help=True, help="Bản ghi bị loại: xem, phát lại. · Records set aside."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command("ledger", rich_help_panel="Running")(ledger)
 
 
-@events.command("search")
+@events.command("search", context_settings={"ignore_unknown_options": True})  # a query may begin with -field:
 def search(
     query: Annotated[str, typer.Argument(help='Such as: host.name:web01 AND source.ip:203.0.113.0/24 "dang nhap"')],
     config: ConfigOption = None,
@@ -38,7 +40,7 @@ def search(
 ) -> None:
     """Events that meet a Lucene-like query, newest first; words are found without Vietnamese marks."""
     now = datetime.now(UTC)
-    page = open_store(settings(config)).search(
+    page = stored(settings(config, reading=True)).search(
         parse_query(query),
         since=output.moment(since, now),
         until=output.moment(until, now),
@@ -67,8 +69,8 @@ def search(
 
 def ledger(config: ConfigOption = None, since: SinceOption = None, json_: JsonOption = False) -> None:
     """Sổ đối chiếu: nhận, lưu, loại, thiếu. · Every record's fate by unit, source and hour. Exit 1 on a deficit."""
-    settled = settings(config)
-    rows = balance(open_store(settled), settled.data_dir / "collect", output.moment(since, datetime.now(UTC)))
+    settled = settings(config, reading=True)
+    rows = balance(stored(settled), settled.data_dir / "collect", output.moment(since, datetime.now(UTC)))
     if json_:
         output.document(
             rows=[
@@ -115,7 +117,7 @@ def list_rejected(
     json_: JsonOption = False,
 ) -> None:
     """What was set aside and why, newest first."""
-    items = open_store(settings(config)).rejected(since=output.moment(since, datetime.now(UTC)), limit=limit)
+    items = stored(settings(config, reading=True)).rejected(since=output.moment(since, datetime.now(UTC)), limit=limit)
     if json_:
         output.document(
             rejected=[

@@ -75,7 +75,10 @@ def hunt(
         output.say(f"{total.events} events, {matches} matches, {wall_s:.1f} s")
     if stats:
         stats.write_bytes(
-            orjson.dumps(_figures(total, matches, loaded, load_s, wall_s, engine.usage()), option=orjson.OPT_INDENT_2)
+            orjson.dumps(
+                _figures(total, matches, loaded, load_s, wall_s, engine.usage()),
+                option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+            )
         )
 
 
@@ -130,6 +133,9 @@ def _say(total: engine.Found, brief: bool) -> None:
     if not brief:
         for source, files in Counter(total.sources.values()).most_common():
             output.say(f"{files} file{'s' if files != 1 else ''} read as {source}")
+        unknown = sorted(file for file, source in total.sources.items() if source == "unknown")
+        for file in unknown[:_SHOWN]:
+            output.say(f"no source knows {file}: keyword rules alone can match it")
     for problem in total.problems[:_SHOWN]:
         output.say(f"set aside: {problem}")
     if len(total.problems) > _SHOWN:

@@ -22,7 +22,7 @@ def parse(
     path: Annotated[Path, typer.Argument(help="A file, a folder, or - for standard input.")],
     source: Annotated[str, typer.Option(help="A source of `soc sources list`, or auto.")] = "auto",
     received: Annotated[
-        str | None, typer.Option(help="RFC 3339 time of arrival, for what a format leaves out. [default: now]")
+        str | None, typer.Option(help="RFC 3339 time of arrival, for what a format leaves out. (default: now)")
     ] = None,
     config: ConfigOption = None,
     json_: Annotated[bool, typer.Option("--json", help="The output is NDJSON with and without it.")] = False,
@@ -31,6 +31,8 @@ def parse(
     from soc.app.reading import records
     from soc.normalize import load_sources
 
+    if path != Path("-") and not path.exists():
+        raise typer.BadParameter(f"{path} does not exist")
     sources = load_sources(existing(settings(config).sources, "sources"))
     if source != "auto" and source not in sources.names:
         raise typer.BadParameter(f"no source {source!r}; `soc sources list` shows those there are")

@@ -13,10 +13,12 @@ from soc.app import output
 from soc.app.options import ConfigOption, JsonOption, settings
 from soc.app.paths import existing, pipeline_files
 
-commands = typer.Typer(name="rules", help="Luật phát hiện: kiểm tra, thử. · Detection rules: lint, test.")
+commands = typer.Typer(
+    name="rules", no_args_is_help=True, help="Luật phát hiện: kiểm tra, thử. · Detection rules: lint, test."
+)
 
 PathsArgument = Annotated[
-    list[Path] | None, typer.Argument(help="Rule folders or files. [default: the configured packs]")
+    list[Path] | None, typer.Argument(help="Rule folders or files. (default: the configured packs)")
 ]
 
 
@@ -28,8 +30,19 @@ def _load(paths: list[Path] | None, config: Path | None) -> tuple[Any, Any, list
     from soc.detect import load_rules
 
     settled = settings(config)
-    folders = existing(paths or settled.rules, "rules")
-    return load_rules(folders, pipeline_files(settled.sigma_pipelines)), settled, folders
+    asked = existing(paths or settled.rules, "rules")
+    # a file of a configured pack is seen with its pack, for correlations refer to rules of other files
+    packs = [pack for pack in settled.rules if any(path.resolve().is_relative_to(pack.resolve()) for path in asked)]
+    others = [path for path in asked if not any(path.resolve().is_relative_to(pack.resolve()) for pack in packs)]
+    rules = load_rules([*packs, *others], pipeline_files(settled.sigma_pipelines), settled.placeholders)
+    return rules, settled, asked
+
+
+def _below(file: str, asked: list[Path]) -> bool:
+    """Whether a finding's file is one that was asked about; a test file belongs to its rule's."""
+    path = Path(file).resolve()
+    beside = path.with_name(path.name.replace(".test.yaml", ".yml"))
+    return any(p.is_relative_to(a.resolve()) for p in (path, beside) for a in asked)
 
 
 @commands.command("lint")
@@ -44,6 +57,7 @@ def lint(
 
     rules, _, folders = _load(paths, config)
     findings, cases = findings_of(rules, folders)
+    findings = [f for f in findings if _below(f.path, folders)]
     counts = Counter(f.severity for f in findings)
     loaded = len(rules.rules) + len(rules.correlations)
     if json_:
@@ -90,7 +104,7 @@ def test(
 
     rules, settled, folders = _load(paths, config)
     findings, cases = findings_of(rules, folders)
-    wrong = [f for f in findings if f.severity == "error"]
+    wrong = [f for f in findings if f.severity == "error" and _below(f.path, folders)]
     sources = load_sources(existing(settled.sources, "sources"))
     outcomes = [verify(case, rules, sources) for case in cases]
     failed = [o for o in outcomes if not o.passed]
@@ -127,13 +141,18 @@ def explain(
     """The rule's condition as a tree, each node true or false on the event, with the value that decided it."""
     import orjson
 
+    from soc.author.tree import tree
     from soc.event import flat
 
     rules, _, _ = _load(None, config)
+    if (correlation := next((c for c in rules.correlations if c.id == rule), None)) is not None:
+        raise typer.BadParameter(
+            f"{rule} is a correlation; explain a rule that feeds it: {', '.join(correlation.rules)}"
+        )
     if rule not in rules.rules:
         raise typer.BadParameter(f"no rule {rule} is loaded")
     try:
         fields = orjson.loads(event.read_bytes())
     except (OSError, ValueError) as wrong:
         raise typer.BadParameter(f"--event {event}: {wrong}") from None
-    sys.stdout.write(f"{rules.explain(rule, flat(fields))}\n")
+    sys.stdout.write(f"{tree(rules.explain(rule, flat(fields)))}\n")

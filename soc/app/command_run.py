@@ -13,7 +13,9 @@ from soc.app.options import ConfigOption, settings
 from soc.app.stopping import stopping
 from soc.app.supervisor import Role, Supervisor
 
-run_commands = typer.Typer(name="run", help="Chạy hệ thống hoặc từng vai trò. · Run the workers until a signal.")
+run_commands = typer.Typer(
+    name="run", no_args_is_help=True, help="Chạy hệ thống hoặc từng vai trò. · Run the workers until a signal."
+)
 
 _ROLES: Final = ("collect", "detect", "alert", "watch")
 
@@ -85,12 +87,16 @@ def ingest(
     json_: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Send files through collectors, bus, workers and store, and wait until they are done. Exit 1 on a deficit."""
+    from soc.app.check import unknown_source, unknown_unit
+    from soc.app.content import load_units_of
     from soc.app.ingest import Job
     from soc.app.ingest import ingest as send
     from soc.app.progress import progress
 
     settled = settings(config)
     configure("ingest", quiet=True)
+    if wrong := unknown_source(settled, source) or (unit and unknown_unit(load_units_of(settled), unit)):
+        raise typer.BadParameter(wrong)
     for path in paths:
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist")

@@ -9,12 +9,14 @@ import typer
 
 from soc.alert import words
 from soc.app import output
-from soc.app.backends import open_store
+from soc.app.backends import stored
 from soc.app.options import ConfigOption, JsonOption, settings
 from soc.app.paths import existing
 from soc.event import rfc3339
 
-commands = typer.Typer(name="sources", help="Nguồn nhật ký: danh mục, tình trạng. · Log sources and their health.")
+commands = typer.Typer(
+    name="sources", no_args_is_help=True, help="Nguồn nhật ký: danh mục, tình trạng. · Log sources and their health."
+)
 
 #: A source counts as silent once it has been quiet for this long (learned intervals per source come with the watch).
 _EXPECTED: Final = timedelta(hours=1)
@@ -29,7 +31,7 @@ def list_sources(config: ConfigOption = None, json_: JsonOption = False) -> None
     """Every source definition: its name, format and Sigma log sources."""
     from soc.normalize import load_sources
 
-    sources = load_sources(existing(settings(config).sources, "sources"))
+    sources = load_sources(existing(settings(config, reading=True).sources, "sources"))
     rows = [sources.get(name) for name in sources.names]
     if json_:
         output.document(
@@ -54,8 +56,8 @@ def list_sources(config: ConfigOption = None, json_: JsonOption = False) -> None
 def status(config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Per registered unit and source: heard when, how much, and whether it has gone silent."""
     now = datetime.now(UTC)
-    settled = settings(config)
-    seen = {(unit, source): (last, count) for unit, source, _, last, count in open_store(settled).sources_seen()}
+    settled = settings(config, reading=True)
+    seen = {(unit, source): (last, count) for unit, source, _, last, count in stored(settled).sources_seen()}
     for collector in settled.collect:
         if collector.source != "auto":
             seen.setdefault((collector.unit, collector.source), (None, 0))  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+import re2
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from soc.alert.policy import duration
 from soc.content import Mapped, read_yaml, unknown
@@ -19,10 +20,29 @@ from soc.event import ContentError, ContentErrors
 
 
 def _duration(value: object) -> object:
-    return duration(value) if isinstance(value, str) and not value.startswith("P") else value  # P…: ISO 8601, as dumped
+    if isinstance(value, str) and value.startswith("P"):  # ISO 8601, as dumped
+        return value
+    return value if isinstance(value, timedelta) else duration(str(value))
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{value!r} is no address; write 127.0.0.1:5514, or [::1]:5514")
+    return value
+
+
+def _regex(value: str) -> str:
+    try:
+        re2.compile(value)
+    except re2.error as wrong:
+        raise ValueError(f"{value!r} is no regular expression (RE2): {wrong}") from None
+    return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Address = Annotated[str, AfterValidator(_listen)]
+Regex = Annotated[str, AfterValidator(_regex)]
 
 
 class Section(BaseModel):
@@ -47,7 +67,7 @@ class SqliteStoreConfig(Section):
 
 class SyslogConfig(Section):
     type: Literal["syslog"]
-    listen: str = "127.0.0.1:5514"
+    listen: Address = "127.0.0.1:5514"
     transport: list[Literal["udp", "tcp", "tls"]] = ["udp", "tcp"]
     source: str = "auto"
     unit: str = ""
@@ -59,7 +79,7 @@ class SyslogConfig(Section):
 
 class HttpConfig(Section):
     type: Literal["http"]
-    listen: str = "127.0.0.1:8514"
+    listen: Address = "127.0.0.1:8514"
     source: str = "auto"
     unit: str = ""
     priority: Literal["critical", "normal", "low"] = "normal"
@@ -77,7 +97,7 @@ class FileConfig(Section):
     unit: str = ""
     priority: Literal["critical", "normal", "low"] = "normal"
     #: Regular expression that a record's first line matches; following lines belong to it.
-    multiline: str | None = None
+    multiline: Regex | None = None
 
 
 CollectConfig = Annotated[SyslogConfig | HttpConfig | FileConfig, Field(discriminator="type")]
@@ -122,6 +142,9 @@ _WHY: Final = {
     "bool_parsing": "is neither true nor false",
     "path_type": "is not a path",
     "too_short": "is empty",
+    "dict_type": "is not a mapping",
+    "model_type": "is not a mapping",
+    "model_attributes_type": "is not a mapping",
 }
 
 
@@ -138,7 +161,8 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
     try:
         return Config.model_validate(content)
     except ValidationError as wrong:
-        raise ContentErrors([_mistake(where, content, error) for error in wrong.errors()]) from wrong
+        mistakes = [_mistake(where, content, error) for error in wrong.errors()]
+        raise ContentErrors(sorted(mistakes, key=lambda mistake: mistake.line)) from wrong
 
 
 def _mistake(path: Path, content: Mapped, error: Mapping[str, Any]) -> ContentError:
@@ -149,7 +173,8 @@ def _mistake(path: Path, content: Mapped, error: Mapping[str, Any]) -> ContentEr
         return ContentError(path, line, unknown(str(loc[-1]), _known(loc[:-1], content)))
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return ContentError(path, line, f"{name}: type is one of syslog, http, file")
-    why = _WHY.get(kind) or f"{error['msg'].removeprefix('Value error, ')}"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should be", "must be")
+    why = _WHY.get(kind) or message
     return ContentError(path, line, f"{name} {why}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from typing import TypeVar
@@ -29,12 +30,17 @@ def load_content(config: Config) -> Content:
     org = collected(lambda: load_units_of(config), errors)
     policy = collected(lambda: Policy.load(existing(config.rules, "rules")), errors)
     rules = collected(
-        lambda: load_rules(existing(config.rules, "rules"), pipeline_files(config.sigma_pipelines)), errors
+        lambda: load_rules(
+            existing(config.rules, "rules"), pipeline_files(config.sigma_pipelines), config.placeholders
+        ),
+        errors,
     )
     if errors or sources is None or org is None or policy is None or rules is None:
         raise ContentErrors(errors)
     for refused in rules.refused:
         log.warning("rule refused: %s", refused)
+    gc.collect()
+    gc.freeze()  # rules live as long as the process: full collections need not walk them
     return Content(
         sources,
         Enricher(org),

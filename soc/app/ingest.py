@@ -147,7 +147,7 @@ def workers(config: Config) -> Iterator[Supervisor | None]:
     named = ["--config", str(written)]
     roles = [Role(f"detect-{n}", ["run", "detect", "--number", str(n), *named]) for n in range(config.detect.workers)]
     roles.append(Role("alert-0", ["run", "alert", *named]))
-    supervisor = Supervisor(config.data_dir, roles)
+    supervisor = Supervisor(config.data_dir, roles, log_level="warning")
     ended = threading.Event()
     thread = threading.Thread(target=supervisor.run, args=(ended,), name="supervisor")
     thread.start()

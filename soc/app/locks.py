@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from soc.event import SocError
+from soc.event import SocError, TransportError
 
 
 class AlreadyRunningError(SocError):
@@ -19,8 +19,11 @@ class RoleLock:
 
     def __init__(self, data_dir: Path, member: str) -> None:
         folder = data_dir / "run"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = (folder / f"{member}.lock").open("a+")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = (folder / f"{member}.lock").open("a+")
+        except OSError as error:
+            raise TransportError(f"data_dir {data_dir} cannot be written: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

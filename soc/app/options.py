@@ -20,16 +20,16 @@ class Lang(StrEnum):
     en = "en"
 
 
-def default_config() -> Path | None:
+def default_config(reading: bool = False) -> Path | None:
     """SOC_CONFIG, else soc.yaml or deploy/embedded.yaml of the working directory, else none (the defaults).
 
-    Where only the demo has run, it is the demo's, so that `soc alerts list` shows what was just seen.
+    `reading`: where only the demo has run, it is the demo's, so that `soc alerts list` shows what was just seen.
     """
     if named := os.environ.get("SOC_CONFIG"):
         return Path(named)
     own = Path("soc.yaml").is_file() or Path("var/store").exists() or os.environ.get("SOC_DATA_DIR")
     demo = Path("var/demo/soc.yaml")
-    if not own and demo.is_file():
+    if reading and not own and demo.is_file():
         typer.echo(f"(demo: {demo})", err=True)
         return demo
     return next((p for p in (Path("soc.yaml"), Path("deploy/embedded.yaml")) if p.is_file()), None)
@@ -37,7 +37,7 @@ def default_config() -> Path | None:
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Configuration file. [default: $SOC_CONFIG, soc.yaml, deploy/embedded.yaml]"),
+    typer.Option("--config", "-c", help="Configuration file (default: $SOC_CONFIG, soc.yaml, deploy/embedded.yaml)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document (or NDJSON) on stdout.")]
 SinceOption = Annotated[
@@ -46,9 +46,9 @@ SinceOption = Annotated[
 UntilOption = Annotated[str | None, typer.Option("--until", help="Before this time; written as --since.")]
 
 
-def settings(path: Path | None) -> Config:
-    """The configuration that a command works with. Raises ContentErrors."""
-    return load_config(path or default_config())
+def settings(path: Path | None, reading: bool = False) -> Config:
+    """The configuration that a command works with; `reading` ones look at the demo, too. Raises ContentErrors."""
+    return load_config(path or default_config(reading))
 
 
 #: Options of every command, wherever they stand on the line, and how many words each takes.
@@ -67,8 +67,8 @@ _chosen = Chosen()
 
 
 def choose(
-    lang: Annotated[Lang | None, typer.Option("--lang", help="Language of texts for people. [default: vi]")] = None,
-    user: Annotated[str, typer.Option("--user", help="Who acts; stands in the history. [default: the OS user]")] = "",
+    lang: Annotated[Lang | None, typer.Option("--lang", help="Language of texts for people. (default: vi)")] = None,
+    user: Annotated[str, typer.Option("--user", help="Who acts; stands in the history. (default: the OS user)")] = "",
 ) -> None:
     """Callback of the program: options that every command takes."""
     _chosen.lang, _chosen.user = lang, user

@@ -46,6 +46,7 @@ class Supervisor:
 
     data_dir: Path
     roles: list[Role] = field(default_factory=list)
+    log_level: str = ""  # of the roles; "" = their own
     ended: bool = False
 
     def run(self, stop: threading.Event) -> int:
@@ -89,6 +90,8 @@ class Supervisor:
     def _start(self, role: Role, now: float) -> None:
         beat_path(self.data_dir, role.member).parent.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"SOC_PARENT": str(os.getpid()), "SOC_DATA_DIR": str(self.data_dir)}
+        if self.log_level:
+            environment.setdefault("SOC_LOG", self.log_level)
         role.process = subprocess.Popen(
             [sys.executable, "-m", "soc.app", *role.arguments],
             env=environment,

@@ -13,6 +13,7 @@ from soc.alert.entity import entity, named_entity
 from soc.alert.episodes import Episode, Episodes
 from soc.alert.policy import duration
 from soc.author.cases import Case
+from soc.author.tree import tree
 from soc.detect import RuleSet
 from soc.detect.correlate import Correlator, correlated
 from soc.detect.wire import completed
@@ -145,7 +146,7 @@ def _explained(case: Case, events: list[Event], rules: RuleSet) -> str:
     if not events:
         return "the parser made no event of the raw lines"
     if case.rule_id in rules.rules:
-        return str(rules.explain(case.rule_id, events[0].fields))
+        return tree(rules.explain(case.rule_id, events[0].fields))
     fed = {r: 0 for c in rules.correlations if c.id == case.rule_id for r in c.rules}
     matches = rules.match([e.fields for e in events], [e.logsources for e in events])
     for detections in matches:

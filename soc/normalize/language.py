@@ -1,6 +1,6 @@
 """A source's folder → its checked `Definition`; everything wrong with it is a ContentError with file and line.
 
-The language is described for authors in pipelines/sources/README.md. Names in `from`, `if`, `by`, `of`:
+The language is described for authors in docs/source-authors.md. Names in `from`, `if`, `by`, `of`:
 
     srcip           what the sender wrote, in the sender's own name
     syslog.host     a header field of the envelope

@@ -111,6 +111,15 @@ def test_a_mute_covers_its_rule_in_its_unit_and_below_until_it_ends(store: Sqlit
     assert Mutes(store).all() == [mute]
 
 
+def test_a_mute_can_end_early_once(store: SqliteStore) -> None:
+    mute = Mutes(store).add("r", "", NOW, timedelta(hours=8), "bảo trì", "lan")
+    Mutes(store).end(mute.id, NOW + timedelta(hours=1))
+    (ended,) = Mutes(store).all()
+    assert not ended.covers("r", [], NOW + timedelta(hours=2))
+    with pytest.raises(TriageError, match="is in force"):
+        Mutes(store).end(mute.id, NOW + timedelta(hours=2))
+
+
 def test_a_mute_needs_a_reason_and_an_end(store: SqliteStore) -> None:
     with pytest.raises(TriageError, match="needs a reason"):
         Mutes(store).add("r", "", NOW, timedelta(hours=8), " ", "lan")
