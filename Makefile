@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test check format bench coverage clean
+.PHONY: setup demo test check format bench coverage lock clean
 setup: $(STAMP)
 
 $(STAMP): requirements.lock deploy/bootstrap.lock pyproject.toml deploy/setup
@@ -15,7 +15,7 @@ demo: setup
 	@$(BIN)/soc demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -23,6 +23,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/soc rules lint rules
+	$(BIN)/soc rules test rules
 	$(BIN)/sigma check -x attacktag -x d3_fendtag rules
 
 format: setup
@@ -30,8 +31,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 coverage: setup
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report --skip-covered
+	$(BIN)/python -m pytest --cov=soc --cov-report=term:skip-covered
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -32,3 +32,41 @@ def shared_data() -> Path:
     if os.environ.get("SOC_CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+#: Seconds that each suite may take on two cores that nobody else uses, from the collection of its first test to the
+#: end of its last. CI fails a suite that takes twice as long.
+BUDGETS_S = {
+    "alert": 10,
+    "app": 180,
+    "author": 10,
+    "collect": 60,
+    "contract": 40,
+    "corpus": 90,
+    "detect": 40,
+    "docs": 30,
+    "golden": 20,
+    "normalize": 30,
+    "parse": 40,
+    "property": 180,
+}
+_spent: dict[str, float] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    suite = Path(report.nodeid.split("::")[0]).parts[1:2]
+    name = suite[0] if suite else ""
+    _spent[name] = _spent.get(name, 0.0) + report.duration
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What each suite took beside its budget."""
+    rows = [(name, seconds, BUDGETS_S.get(name, 20)) for name, seconds in sorted(_spent.items())]
+    terminalreporter.write_line("suite budgets: " + ", ".join(f"{n or 'tests'} {s:.0f}/{b} s" for n, s, b in rows))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    over = [name for name, seconds in _spent.items() if seconds > 2 * BUDGETS_S.get(name, 20)]
+    if over and os.environ.get("SOC_CI"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nover twice their budget: {', '.join(over)}")
