@@ -9,19 +9,9 @@ from typing import Final
 
 import typer
 
-from soc.app import (
-    command_alerts,
-    command_check,
-    command_demo,
-    command_events,
-    command_hunt,
-    command_parse,
-    command_rules,
-    command_run,
-    command_sources,
-)
-from soc.app.options import choose, hoisted
-from soc.app.output import say
+from soc.app.commands import alerts, check, demo, events, hunt, parse, rules, run, sources
+from soc.app.commands.options import choose, hoisted
+from soc.app.commands.output import say
 from soc.app.runner import Stopped
 from soc.event import ContentError, ContentErrors, SocError, TransportError
 
@@ -41,17 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(choose)
-for module in (
-    command_demo,
-    command_hunt,
-    command_run,
-    command_alerts,
-    command_events,
-    command_sources,
-    command_parse,
-    command_rules,
-    command_check,
-):
+for module in (demo, hunt, run, alerts, events, sources, parse, rules, check):
     module.register(app)
 
 

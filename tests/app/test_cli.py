@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from soc.app.cli import app
-from soc.app.options import hoisted
+from soc.app.commands.options import hoisted
 from tests.app.conftest import Soc
 
 

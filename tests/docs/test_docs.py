@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from soc.app import config
 from soc.app.cli import app
-from soc.app.options import EVERYWHERE
+from soc.app.commands.options import EVERYWHERE
 from soc.author.cases import load_cases
 from soc.author.lint import CODES
 from soc.author.verify import verify

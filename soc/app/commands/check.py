@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from soc.app import output
-from soc.app.options import ConfigOption, JsonOption, settings
+from soc.app.commands import output
+from soc.app.commands.options import ConfigOption, JsonOption, settings
 
 
 def register(app: typer.Typer) -> None:

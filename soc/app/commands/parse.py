@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from soc.app import output
-from soc.app.options import ConfigOption, settings
+from soc.app.commands import output
+from soc.app.commands.options import ConfigOption, settings
 from soc.app.paths import existing
 from soc.event import RawRecord, RecordError, Rejected, nested, parse_rfc3339
 

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from soc.app import output
-from soc.app.command_alerts import alert_table
+from soc.app.commands import output
+from soc.app.commands.alerts import alert_table
+from soc.app.commands.options import language
 from soc.app.logs import configure
-from soc.app.options import language
 from soc.app.stopping import stopping
 
 
@@ -26,9 +26,9 @@ def demo(
 ) -> None:
     """Recreates the sample province (5 units, 3 days, 4 attacks) and runs it end to end."""
     from soc.app import demo as engine
-    from soc.app.alert_view import show
     from soc.app.backends import open_store
-    from soc.app.progress import progress
+    from soc.app.commands.alert_page import show
+    from soc.app.commands.progress import progress
 
     made = engine.Demo((folder or Path(os.environ.get("SOC_DATA_DIR", "var/demo"))).absolute())
     if clean:

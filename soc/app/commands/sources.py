@@ -8,9 +8,9 @@ from typing import Final
 import typer
 
 from soc.alert import words
-from soc.app import output
 from soc.app.backends import stored
-from soc.app.options import ConfigOption, JsonOption, settings
+from soc.app.commands import output
+from soc.app.commands.options import ConfigOption, JsonOption, settings
 from soc.app.paths import existing
 from soc.event import rfc3339
 

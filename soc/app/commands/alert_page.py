@@ -13,7 +13,7 @@ from rich.text import Text
 
 from soc.alert import words
 from soc.alert.attack import TACTICS
-from soc.app.output import printable
+from soc.app.commands.output import printable
 from soc.event import parse_rfc3339
 
 _COLOURS: Final = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan"}

@@ -7,9 +7,9 @@ from typing import Annotated, Final
 
 import typer
 
-from soc.app import output
+from soc.app.commands import output
+from soc.app.commands.options import ConfigOption, settings
 from soc.app.logs import configure
-from soc.app.options import ConfigOption, settings
 from soc.app.stopping import stopping
 from soc.app.supervisor import Role, Supervisor
 
@@ -88,10 +88,10 @@ def ingest(
 ) -> None:
     """Send files through collectors, bus, workers and store, and wait until they are done. Exit 1 on a deficit."""
     from soc.app.check import unknown_source, unknown_unit
+    from soc.app.commands.progress import progress
     from soc.app.content import load_units_of
     from soc.app.ingest import Job
     from soc.app.ingest import ingest as send
-    from soc.app.progress import progress
 
     settled = settings(config)
     configure("ingest", quiet=True)

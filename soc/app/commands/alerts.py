@@ -13,11 +13,11 @@ import typer
 from soc.alert import words
 from soc.alert.policy import LEVELS, duration
 from soc.alert.triage import STATUSES, VERDICTS, Mutes, Triage
-from soc.app import output
-from soc.app.alert_view import show
 from soc.app.backends import stored
+from soc.app.commands import output
+from soc.app.commands.alert_page import show
+from soc.app.commands.options import ConfigOption, JsonOption, SinceOption, acting_user, language, settings
 from soc.app.config import Config
-from soc.app.options import ConfigOption, JsonOption, SinceOption, acting_user, language, settings
 from soc.app.paths import existing, pipeline_files
 from soc.event import Alert, nested
 from soc.store.query import parse_query

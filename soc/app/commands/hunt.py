@@ -13,8 +13,8 @@ import typer
 
 from soc.alert import words
 from soc.alert.policy import LEVELS, rank
-from soc.app import output
-from soc.app.options import Lang, language
+from soc.app.commands import output
+from soc.app.commands.options import Lang, language
 from soc.app.paths import existing, pipeline_files, shipped
 from soc.event import ContentError
 

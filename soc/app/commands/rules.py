@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from soc.app import output
-from soc.app.options import ConfigOption, JsonOption, settings
+from soc.app.commands import output
+from soc.app.commands.options import ConfigOption, JsonOption, settings
 from soc.app.paths import existing, pipeline_files
 
 commands = typer.Typer(

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from soc.alert import words
-from soc.app import output
 from soc.app.backends import open_bus, open_store, stored
-from soc.app.options import ConfigOption, JsonOption, SinceOption, UntilOption, language, settings
+from soc.app.commands import output
+from soc.app.commands.options import ConfigOption, JsonOption, SinceOption, UntilOption, language, settings
 from soc.bus.base import RAW
 from soc.event import nested, parse_rfc3339, rfc3339
 from soc.store.query import parse_query

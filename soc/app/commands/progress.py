@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from soc.app.commands.output import quiet
 from soc.app.ingest import Tell
-from soc.app.output import quiet
 from soc.bus.base import DETECTIONS, RAW, REJECTED
 
 _PHASES: Final = {
