@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from soc.detect.columns import Column
 from soc.detect.condition import And, Leaf, Not, Tree
@@ -24,10 +24,18 @@ from soc.detect.predicate import Exists, Null, Number, Predicate, Present, Refer
 from soc.detect.required import required
 from soc.detect.value import number
 
-if TYPE_CHECKING:
-    from soc.detect.match import Batch
 
-Expression = Callable[["Batch", int], int]
+class Batch(Protocol):
+    """What an expression asks of a batch of events: the bits of literal atoms, and slow atoms tested on demand."""
+
+    bits: dict[int, int]  # atom → one bit for each event for which it holds
+    solid: dict[int, int]  # column → events that hold a value there
+    held: frozenset[int]  # atoms with any bit
+
+    def tested(self, atom: int, mask: int) -> int: ...
+
+
+Expression = Callable[[Batch, int], int]
 
 #: Costs, to choose among witnesses and to order conjunctions: how often, roughly, an atom holds.
 _RARE, _SHORT, _NUMBER, _SLOW, _PRESENT = 1.0, 8.0, 12.0, 60.0, 500.0
