@@ -66,6 +66,7 @@ def collector(config: CollectConfig, sources: Sources) -> CollectorConfig:
             config.source,
             config.unit,
             config.priority,
+            host=config.host,
             multiline=config.multiline or "",
             framing=framings[0] if len(framings) == 1 else "auto",
         )

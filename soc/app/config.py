@@ -96,6 +96,8 @@ class FileConfig(Section):
     source: str = "auto"
     unit: str = ""
     priority: Literal["critical", "normal", "low"] = "normal"
+    #: The machine that writes these files, for formats that do not say (an nginx access log).
+    host: str = ""
     #: Regular expression that a record's first line matches; following lines belong to it.
     multiline: Regex | None = None
 

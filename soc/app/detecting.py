@@ -127,6 +127,8 @@ def parsed(deliveries: Sequence[Delivery], sources: Sources, lateness: timedelta
             live = file is None
             for event in found:
                 event.registered = record.source
+                if (host := record.facts.get("host")) is not None:
+                    event.fields.setdefault("host.name", host)
                 if file is not None:
                     event.fields.setdefault("log.file.path", file)
                 else:

@@ -47,6 +47,7 @@ class Job:
     paths: list[Path]
     source: str = "auto"
     unit: str = ""
+    host: str = ""  # the machine that wrote them, for formats that do not say
 
 
 #: What a person is told meanwhile: phase ("read", or the topic that is being worked off), done, total.
@@ -102,6 +103,7 @@ def _sent(config: Config, bus: Bus, jobs: Sequence[Job], stop: threading.Event, 
             folder=config.data_dir / "collect",
             source=job.source,
             unit=job.unit,
+            host=job.host,
             framing_of=framing_of(sources, job.source),
             progress=partial(_tell_read, tell, done, total),
             stop=stop,

@@ -46,7 +46,8 @@ _EDGE: Final = 4_096  # bytes of a packed file's beginning and end that its iden
 class FileSource:
     """Configuration of one collector of files: `paths` are globs (`**` too) and folders, which are taken whole.
 
-    `multiline` (RE2) says how the first line of a record looks. An incomplete last line is taken after `idle_s`.
+    `host` names the machine whose files these are, for formats that do not say. `multiline` (RE2) says how the first
+    line of a record looks. An incomplete last line is taken after `idle_s`.
     """
 
     paths: Sequence[str]
@@ -55,6 +56,7 @@ class FileSource:
     priority: str = "normal"
     multiline: str = ""
     framing: str = "auto"
+    host: str = ""
     idle_s: float = 5.0
     settle_s: float = 3.0
     grace_s: float = 10.0
@@ -202,7 +204,7 @@ class FileCollector:
             file.kind = "whole"
         else:
             name = printable(file.path)
-            origin = Origin(file.source.source, file.source.unit, name, name, "")
+            origin = Origin(file.source.source, file.source.unit, name, name, "", file.source.host)
             multiline = file.source.multiline if framing == "lines" else ""
             file.kind, file.open = "text", opened
             file.followed = Followed(TextStream(opened, framing, multiline), origin)
@@ -277,7 +279,13 @@ class FileCollector:
             source = file.source
             for content in contents(file.path):
                 followed = follow(
-                    content, source.source, source.unit, source.framing, self.framing_of, source.multiline
+                    content,
+                    source.source,
+                    source.unit,
+                    source.framing,
+                    self.framing_of,
+                    source.multiline,
+                    source.host,
                 )
                 with closing(followed.stream):
                     while followed.more:

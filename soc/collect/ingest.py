@@ -55,6 +55,7 @@ def ingest(
     folder: Path,
     source: str = "auto",
     unit: str = "",
+    host: str = "",
     framing: str = "auto",
     framing_of: FramingOf | None = None,
     multiline: str = "",
@@ -78,7 +79,7 @@ def ingest(
                 if stop is not None and stop.is_set():
                     return result
                 try:
-                    followed = follow(content, source, unit, framing, framing_of, multiline)
+                    followed = follow(content, source, unit, framing, framing_of, multiline, host)
                 except OSError as e:
                     log.warning("%s cannot be read: %s", content.name, e.strerror or e)
                     result.unreadable.append(content.name)
@@ -94,7 +95,13 @@ def ingest(
 
 
 def follow(
-    content: Content | Unreadable, source: str, unit: str, framing: str, framing_of: FramingOf | None, multiline: str
+    content: Content | Unreadable,
+    source: str,
+    unit: str,
+    framing: str,
+    framing_of: FramingOf | None,
+    multiline: str,
+    host: str = "",
 ) -> Followed:
     """The stream of a content, not yet looked up; `framing` "auto" asks `framing_of`, then the first bytes.
 
@@ -104,8 +111,8 @@ def follow(
         if not content.head:
             raise OSError(content.detail)
         lost = Lost(content.name, content.code, content.detail, content.head)
-        return Followed(lost, Origin(source, unit, content.name, content.name, ""))
-    origin = Origin(source, unit, content.name, content.container, content.member)
+        return Followed(lost, Origin(source, unit, content.name, content.name, "", host))
+    origin = Origin(source, unit, content.name, content.container, content.member, host)
     return Followed(_open_stream(content, framing, framing_of, multiline), origin)
 
 

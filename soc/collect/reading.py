@@ -172,7 +172,7 @@ class Reading:
     def _again(self, followed: Followed, head: Head, position: Position, intent: Intent) -> _Planned:
         """The range that was being published when a program ended."""
         o = followed.origin
-        origin = Origin(intent.source, intent.unit, o.name, o.container, o.member)
+        origin = Origin(intent.source, intent.unit, o.name, o.container, o.member, o.host)
         receipts = Receipts(origin, intent.received, followed.fingerprint)
         turn = followed.stream.turn(position, receipts, True, intent)
         if (turn.end.at, turn.end.damages) != (intent.position, intent.damages):

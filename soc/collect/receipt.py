@@ -37,6 +37,7 @@ class Origin:
     name: str  # as walked
     container: str  # the sender: path on disk
     member: str  # the stream: path within the container
+    host: str = ""  # the machine that wrote it, where the format does not say; a fact of every record
 
 
 class Receipts:
@@ -56,6 +57,8 @@ class Receipts:
         o = self._origin
         data, offset, end, number, code, detail = piece
         facts = {"file": o.name, "record": str(number), "offset": str(offset)}
+        if o.host:
+            facts["host"] = o.host
         record = RawRecord(self._id(offset), data, self._received, o.source, o.unit, o.container, o.member, facts)
         if not code:
             return record

@@ -59,6 +59,15 @@ def test_the_regression_rules_fire_in_the_pipeline_as_in_the_hunt(soc: Soc, shar
             assert found[file] == set(key["all_rules_expected"]), (file, key["title"])
 
 
+def test_the_machine_of_a_log_that_names_none_can_be_told(soc: Soc, tmp_path: Path) -> None:
+    config = written(tmp_path)
+    log = tmp_path / "access.log"
+    log.write_text('203.0.113.9 - - [02/Mar/2026:05:00:00 +0700] "GET / HTTP/1.1" 200 5 "-" "x"\n')
+    soc("ingest", log, "--source", "nginx_access", "--host", "hs-web01", "--config", config)
+    (event,) = soc("events", "search", "host.name:hs-web01", "--config", config, "--json").json["events"]
+    assert event["soc"]["unit"]["name"] == "Xã Hồng Sơn"
+
+
 def test_a_bad_record_is_set_aside_seen_and_replayed(soc: Soc, tmp_path: Path) -> None:
     config = written(tmp_path)
     log = tmp_path / "access.log"

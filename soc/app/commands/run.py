@@ -83,6 +83,7 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Log files, folders, .gz/.zst/.zip.")],
     source: Annotated[str, typer.Option(help="A source of `soc sources list`, or auto.")] = "auto",
     unit: Annotated[str, typer.Option(help="Uid of the unit that the files belong to.")] = "",
+    host: Annotated[str, typer.Option(help="The machine that wrote them, for formats that do not say.")] = "",
     config: ConfigOption = None,
     json_: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
@@ -101,7 +102,7 @@ def ingest(
         if not path.exists():
             raise typer.BadParameter(f"{path} does not exist")
     with progress() as tell:
-        result = send(settled, [Job(paths, source, unit)], stopping(), tell)
+        result = send(settled, [Job(paths, source, unit, host)], stopping(), tell)
     if json_:
         output.document(**result)
     else:
