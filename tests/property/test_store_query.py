@@ -53,6 +53,8 @@ TEXTS = [
     "x\ue02ey x.y",
     "\x85\x80",
     "Straße İstanbul",
+    "10 \u212aelvin",
+    "C:\\Tools\\bcdedit.exe /set recoveryenabled no",
     "ΣΑΣ",
     "word " * 30,
     "w" * 95,

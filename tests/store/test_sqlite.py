@@ -262,12 +262,38 @@ def test_the_index_answers_without_a_look_at_the_documents(store: SqliteStore, q
     assert day.documents.plan(parse_query(query)).exact
 
 
-@pytest.mark.parametrize("query", ["vendor.x:abc", "vendor.x:4242", "event.id:20261124-zzz", '"a b" vendor.y:c'])
-def test_an_equality_on_any_field_looks_at_candidates_only(store: SqliteStore, query: str) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "vendor.x:abc",
+        "vendor.x:4242",
+        "event.id:20261124-zzz",
+        '"a b" vendor.y:c',
+        "vendor.x:*\\\\a.exe",
+        "vendor.x:ab*",
+    ],
+)
+def test_an_equality_or_a_whole_word_on_any_field_looks_at_candidates_only(store: SqliteStore, query: str) -> None:
     store.write([event(n, {"vendor.x": n}) for n in range(5)])
     (day,) = store._days()
     plan = day.documents.plan(parse_query(query))
     assert plan.match or plan.where
+
+
+def test_a_wildcard_within_words_finds_values_of_any_kind(store: SqliteStore) -> None:
+    values = [
+        "run VSSADMIN.exe",
+        "\u212aey-\u0130d",
+        1e-07,
+        10**15,
+        "a\\vssadmin\n",
+        "other",
+        ["x", "yvssadminy"],
+        True,
+    ]
+    store.write([event(n, {"vendor.x": value}) for n, value in enumerate(values)])
+    asked = {"*vssadmin*": 3, "*key-*": 1, "*e-07": 1, "*e*2": 0, "*000*": 1, "t*ue": 1, "*v?sadmin*x*": 1, "*dmin": 0}
+    assert {text: total(store, f"vendor.x:{text}") for text in asked} == asked
 
 
 def test_words_never_span_two_values(store: SqliteStore) -> None:

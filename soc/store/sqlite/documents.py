@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
-import zstandard
 
 from soc.event import Fields, text_of
 from soc.store.evaluate import matches, members, scalars
-from soc.store.sqlite import terms
+from soc.store.sqlite import bodies, terms
+from soc.store.sqlite.bodies import Bodies
 from soc.store.sqlite.plan import Plan, Planner
 from soc.store.tree import Query
 
@@ -52,18 +52,13 @@ COUNTED: Final = {
 FORMAT: Final = 2
 
 _JOIN: Final = "\x1f"  # between the texts of a list in a column
-_TRAIN_FROM: Final = 256  # documents of a source in one batch, from which its dictionary is made
-_TRAIN_AT_MOST: Final = 1_000
-_DICTIONARY_BYTES: Final = 16_384
-_LEVEL: Final = 1  # of zstd: 3 saves 8 % more and takes a fifth longer
 
 SCHEMA: Final = f"""
 CREATE TABLE item (n INTEGER PRIMARY KEY, ts INTEGER NOT NULL, combo INTEGER NOT NULL, id BLOB NOT NULL,
   {", ".join(f"{column} TEXT" for column in COUNTED.values())});
 CREATE UNIQUE INDEX item_id ON item (id);
 CREATE INDEX item_ts ON item (ts);
-CREATE TABLE body (n INTEGER PRIMARY KEY, dictionary INTEGER NOT NULL, document BLOB NOT NULL);
-CREATE TABLE dictionary (number INTEGER PRIMARY KEY, source TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL);
+{bodies.SCHEMA};
 CREATE TABLE combo (number INTEGER PRIMARY KEY, fields BLOB NOT NULL UNIQUE);
 CREATE VIRTUAL TABLE words USING fts5 (
   original, message, rest, content = '', columnsize = 0, detail = full, tokenize = 'ascii');
@@ -125,9 +120,7 @@ class Documents:
         self._complete = complete
         self._combo_numbers: dict[bytes, int] = {}
         self._combo_fields: dict[int, Fields] = {}
-        self._compressors: dict[str, tuple[int, zstandard.ZstdCompressor]] = {}
-        self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
-        self._plain = zstandard.ZstdCompressor(level=_LEVEL)
+        self._bodies = Bodies(connection)
         self._planner = Planner(connection, frozenset(ROLLED), self.combos)
 
     # -- writing
@@ -144,8 +137,7 @@ class Documents:
         """A transaction was rolled back: what was noted of it is void."""
         self._combo_numbers.clear()
         self._combo_fields.clear()
-        self._compressors.clear()
-        self._decompressors.clear()
+        self._bodies.forget_unwritten()
 
     def prepare(self, documents: Sequence[Document]) -> list[Ready]:
         """What `add` of these same Documents takes. Neither reads nor writes the file."""
@@ -155,7 +147,7 @@ class Documents:
                 _combo(document.fields),
                 _counted(document.fields),
                 terms.index_texts(document.fields),
-                self._body(document),
+                self._bodies.compressed(document.source, document.packed),
             )
             for document in documents
         ]
@@ -177,7 +169,7 @@ class Documents:
         else:
             there = {n for (n,) in self._connection.execute("SELECT n FROM item WHERE n >= ?", (first,))}
             new = [(n, ready) for n, ready in enumerate(documents, first) if n in there]
-        self._connection.executemany("INSERT INTO body VALUES (?, ?, ?)", self._bodies(new))
+        self._bodies.add([(n, ready.document.source, ready.document.packed, ready.body) for n, ready in new])
         self._connection.executemany(
             "INSERT INTO words (rowid, original, message, rest) VALUES (?, ?, ?, ?)",
             [(n, *ready.texts) for n, ready in new],
@@ -197,8 +189,8 @@ class Documents:
             f"UPDATE item SET ts = ?, combo = ?, {columns} WHERE n = ?",
             (document.ts, self._combo_number(_combo(document.fields)), *_counted(document.fields), n),
         )
-        ((_, dictionary, body),) = self._bodies([(n, self.prepare([document])[0])])
-        self._connection.execute("UPDATE body SET dictionary = ?, document = ? WHERE n = ?", (dictionary, body, n))
+        self._connection.execute("DELETE FROM body WHERE n = ?", (n,))
+        self._bodies.add([(n, document.source, document.packed, None)])
 
     def _combo_number(self, key: bytes) -> int:
         number = self._combo_numbers.get(key)
@@ -210,37 +202,6 @@ class Documents:
                 row = self._connection.execute(select, (key,)).fetchone()
             number = self._combo_numbers[key] = int(row[0])
         return number
-
-    def _body(self, document: Document) -> tuple[int, bytes] | None:
-        known = self._compressors.get(document.source)
-        return None if known is None else (known[0], known[1].compress(document.packed))
-
-    def _bodies(self, documents: Sequence[tuple[int, Ready]]) -> Iterator[tuple[int, int, bytes]]:
-        samples: dict[str, list[bytes]] = {}
-        for _, ready in documents:
-            if ready.body is None:
-                samples.setdefault(ready.document.source, []).append(ready.document.packed)
-        compressors = {source: self._compressor(source, some) for source, some in samples.items()}
-        for n, ready in documents:
-            if ready.body is None:
-                number, compressor = compressors[ready.document.source]
-                yield n, number, compressor.compress(ready.document.packed)
-            else:
-                yield n, *ready.body
-        # number 0: too few to train on; perhaps the next batch has more
-        self._compressors |= {source: found for source, found in compressors.items() if found[0]}
-
-    def _compressor(self, source: str, samples: Sequence[bytes]) -> tuple[int, zstandard.ZstdCompressor]:
-        select = "SELECT number, bytes FROM dictionary WHERE source = ?"
-        row = self._connection.execute(select, (source,)).fetchone()
-        if row is None:
-            if len(samples) < _TRAIN_FROM:
-                return 0, self._plain
-            trained = zstandard.train_dictionary(_DICTIONARY_BYTES, list(samples[:_TRAIN_AT_MOST])).as_bytes()
-            self._connection.execute("INSERT INTO dictionary (source, bytes) VALUES (?, ?)", (source, trained))
-            row = self._connection.execute(select, (source,)).fetchone()
-        number, trained = row
-        return number, zstandard.ZstdCompressor(level=_LEVEL, dict_data=zstandard.ZstdCompressionDict(trained))
 
     # -- reading
 
@@ -262,15 +223,11 @@ class Documents:
         row = self._connection.execute(
             "SELECT item.id, body.dictionary, body.document FROM body JOIN item USING (n) WHERE n = ?", (n,)
         ).fetchone()
-        return self._document(*row)
+        packed_id, dictionary, body = row
+        return self._document(packed_id, self._bodies.json(dictionary, body))
 
-    def _document(self, packed_id: bytes | str, dictionary: int, body: bytes) -> Fields:
-        decompressor = self._decompressors.get(dictionary)
-        if decompressor is None:
-            row = self._connection.execute("SELECT bytes FROM dictionary WHERE number = ?", (dictionary,)).fetchone()
-            trained = None if row is None else zstandard.ZstdCompressionDict(row[0])
-            decompressor = self._decompressors[dictionary] = zstandard.ZstdDecompressor(dict_data=trained)
-        fields: Fields = orjson.loads(decompressor.decompress(body))
+    def _document(self, packed_id: bytes | str, document: bytes) -> Fields:
+        fields: Fields = orjson.loads(document)
         self._complete(fields, packed_id)
         return fields
 
@@ -318,7 +275,7 @@ class Documents:
         columns = "item.ts, item.n, item.id, body.dictionary, body.document"
         rows = self._connection.execute(f"SELECT {columns} {_from(plan, span, body=True, ts=True)}")
         for ts, n, packed_id, dictionary, body in rows:
-            fields = self._document(packed_id, dictionary, body)
+            fields = self._document(packed_id, self._bodies.json(dictionary, body))
             if plan.exact or matches(query, fields):
                 yield ts, n, fields
 

@@ -18,6 +18,7 @@ from soc.event import parse_rfc3339, text_of
 from soc.store.evaluate import matches, value_matches
 from soc.store.fold import words
 from soc.store.sqlite import terms
+from soc.store.sqlite.narrow import phrases, run
 from soc.store.tree import UNSPOKEN, And, Equals, Everything, Exists, Network, Not, Or, Query, Range, Wild, Words
 from soc.store.values import address_of
 
@@ -105,7 +106,7 @@ class Planner:
             return self._terms(query)
         if isinstance(query, Range) and query.field == "@timestamp" and query.kind == "time":
             return _time(query)
-        return _other(query)
+        return self._wild(query) if isinstance(query, Wild) else _other(query)
 
     def _and(self, parts: Sequence[Plan]) -> Plan:
         return Plan(
@@ -156,6 +157,20 @@ class Planner:
                 if len(found) > _MAX_TERMS:
                     return Plan(f"{terms.quoted(start)} *", exact=False)
         return Plan(" OR ".join(found), exact=exact) if found else Plan(where="0")
+
+    # -- fields without
+
+    def _wild(self, query: Wild) -> Plan:
+        """Go by whole words in the pattern; if it has none, by the words of the file that hold a part of it."""
+        if whole := phrases(query):
+            return Plan(" AND ".join(f"({_phrase(found, prefix)})" for found, prefix in whole), exact=False)
+        if not (part := run(query)):
+            return Plan(exact=False)
+        select = "SELECT term FROM vocabulary WHERE instr(term, ?) AND substr(term, 1, 1) <> ? LIMIT ?"
+        rows = self._connection.execute(select, (part, terms.BREAK, _MAX_TERMS + 1)).fetchall()
+        if len(rows) > _MAX_TERMS:
+            return Plan(exact=False)
+        return Plan(" OR ".join(terms.quoted(term) for (term,) in rows), exact=False) if rows else Plan(where="0")
 
 
 def _literal(text: str) -> str:

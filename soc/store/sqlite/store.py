@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from soc.store.base import LedgerRow, Page, Written
 from soc.store.sqlite.alerts import Alerts
 from soc.store.sqlite.catalog import Catalog
 from soc.store.sqlite.day import Day, encoded
-from soc.store.sqlite.documents import ROLLED
+from soc.store.sqlite.documents import ROLLED, Ready
 from soc.store.sqlite.file import failures, snapshot, transaction
 from soc.store.sqlite.plan import microseconds, moment_of, packed_id
 from soc.store.tree import Query
@@ -62,21 +62,36 @@ class SqliteStore:
         for record in filtered:
             parts[_day(record.id) or f"{record.received:%Y%m%d}"][2].append(record)
         with self._lock:
-            for day, (of_day, dropped, left_out) in sorted(parts.items()):
-                counted = Written()
-                before = self._file(self._catalog.file_of(day), day)
-                ready = before.prepare(of_day)
-                with self._writing(day) as file:
-                    file.write(ready if file is before else file.prepare(of_day), dropped, left_out, counted)
+            for day, part in sorted(parts.items()):
+                counted = self._write_day(day, *part)
                 written.created += counted.created
                 written.existed += counted.existed
         return written
 
+    def _write_day(
+        self,
+        day: str,
+        events: Sequence[tuple[Event, bytes]],
+        rejected: Sequence[Rejected],
+        filtered: Sequence[RawRecord],
+    ) -> Written:
+        ready: list[tuple[Event, Ready]] = []
+
+        def prepare(file: Day) -> None:
+            ready[:] = file.prepare(events)
+
+        written = Written()
+        with self._writing(day, prepare) as file:
+            file.write(ready, rejected, filtered, written)
+        return written
+
     @contextmanager
-    def _writing(self, day: str) -> Iterator[Day]:
-        """1. lock the day's file 2. see that it is still the day's file, which retention changes under that lock."""
+    def _writing(self, day: str, prepare: Callable[[Day], None] = lambda file: None) -> Iterator[Day]:
+        """1. prepare for the day's file 2. lock it 3. see that it is still the day's file, which retention changes
+        under that lock."""
         while True:
             file = self._file(self._catalog.file_of(day), day)
+            prepare(file)
             with failures(file.path):
                 try:
                     with transaction(file.connection):
