@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from soc.event import Fields, text_of
-from soc.normalize.times import moment_of, time_reader
+from soc.normalize.stamps import moment_of
 
 _LONG: Final = 2**63
 
@@ -105,9 +105,6 @@ def keyword(value: Any) -> str | None:
     if value.__class__ is list:
         return next((keyword(v) for v in value if v is not None), None)
     return None if value is None or value.__class__ is dict else text_of(value)
-
-
-_DATE: Final = time_reader(("rfc3339", "iso8601"), "UTC")
 
 
 def date(value: Any) -> str | None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from soc.event import Event, RawRecord, RecordError, rfc3339
 from soc.normalize import Sources, load_sources
-from soc.normalize.times import LIVE, ZONE_GUESSED, moment_of, time_reader, utc_reader
+from soc.normalize.stamps import moment_of
+from soc.normalize.times import LIVE, ZONE_GUESSED, time_reader, utc_reader
 from soc.normalize.unknown import unknown
 
 SOURCES = Path(__file__).resolve().parents[2] / "pipelines" / "sources"
@@ -46,6 +47,11 @@ GOOD = [
     ("clock", "08:00:00", "2026-11-24T01:00:00.000000Z"),
     ("clock", "23:00:00", "2026-11-23T16:00:00.000000Z"),
     ("%Y/%m/%d %H:%M:%S", "2026/11/24 08:00:00", "2026-11-24T01:00:00.000000Z"),
+    ("%b %d %H:%M:%S", "Nov 24 08:00:00", "2026-11-24T01:00:00.000000Z"),
+    ("%b %d %H:%M:%S", "Dec 31 23:59:59", "2025-12-31T16:59:59.000000Z"),
+    ("%d.%m. %H:%M", "29.02. 08:00", "2024-02-29T01:00:00.000000Z"),
+    ("%b %d %Y %H:%M:%S %Z", "Nov 24 2026 01:00:00 UTC", "2026-11-24T01:00:00.000000Z"),
+    ("%b %d %Y %H:%M:%S.%f %Z", "Nov 24 2026 08:00:00.5 ICT", "2026-11-24T01:00:00.500000Z"),
     ("%d-%b-%Y %H:%M:%S %z", "24-Nov-2026 08:00:00 +0800", "2026-11-24T00:00:00.000000Z"),
 ]
 
@@ -69,6 +75,8 @@ BAD = [
     ("syslog", "yesterday"),
     ("clock", "25:00:00"),
     ("%Y", None),
+    ("%b %d %Y %H:%M:%S %Z", "Nov 24 2026 01:00:00 EST"),
+    ("%b %d %Y %H:%M:%S %Z", "UTC"),
 ]
 
 
@@ -81,6 +89,37 @@ def test_is_refused(layout: str, stamp: object) -> None:
 def test_formats_are_tried_in_order() -> None:
     read = time_reader(("rfc3339", "%Y-%m-%d %H:%M:%S"), HANOI)
     assert read("2026-11-24 08:00:00", RECEIVED) == read("2026-11-24T01:00:00Z", RECEIVED)
+
+
+MANY: tuple[str, ...] = (
+    "unix_any",
+    "rfc3339",
+    "%b %d %Y %H:%M:%S.%f %Z",
+    "%b %d %Y %H:%M:%S %Z",
+    "%b %d %Y %H:%M:%S.%f",
+    "%d.%m.%Y",
+)
+MANY += ("%b %d %Y %H:%M:%S", "%H:%M %d/%m/%Y", "%b %d %H:%M:%S", "iso8601", "syslog", "httpdate", "clock")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    at=st.datetimes(datetime(1971, 1, 1), datetime(2090, 1, 1)),
+    layout=st.sampled_from(
+        [*MANY[2:9], "%Y-%m-%dT%H:%M:%S.%f", "%b  %d %H:%M:%S", "%d/%b/%Y:%H:%M:%S +0700", "%H:%M:%S"]
+    ),
+    noise=st.sampled_from(["", " ", "7", "Z", ".5", "+07:00", "UTC"]),
+    before=st.booleans(),
+    formats=st.permutations(MANY),
+)
+def test_of_several_formats_the_first_counts_that_fits(
+    at: datetime, layout: str, noise: str, before: bool, formats: list[str]
+) -> None:
+    stamp = at.strftime(layout)
+    stamp = noise + stamp if before else stamp + noise
+    alone = [outcome(time_reader((name,), HANOI), stamp) for name in formats]
+    expected = next((found for found in alone if found != "bad_timestamp"), "bad_timestamp")
+    assert outcome(time_reader(tuple(formats), HANOI), stamp) == expected
 
 
 def test_in_january_december_is_last_year_and_in_december_january_is_next() -> None:
@@ -109,6 +148,10 @@ WRITERS: list[tuple[str, Callable[[datetime], str]]] = [
     ("syslog", lambda t: t.isoformat("T", "microseconds")),
     ("httpdate", lambda t: t.strftime("%d/%b/%Y:%H:%M:%S +0530")),
     ("%d.%m.%Y %H:%M:%S", lambda t: t.strftime("%d.%m.%Y %H:%M:%S")),
+    ("%a %b %d %H:%M:%S.%f %Y", lambda t: t.strftime("%a %b %d %H:%M:%S.%f %Y")),
+    ("%d/%m/%Y %I:%M:%S %p", lambda t: t.strftime("%d/%m/%Y %I:%M:%S %p")),
+    ("%Y%m%d %H:%M:%S %z", lambda t: t.strftime("%Y%m%d %H:%M:%S +0930")),
+    ("%H:%M:%S.%f", lambda t: t.strftime("%H:%M:%S.%f")),
 ]
 ZONES = ["UTC", HANOI, "Europe/Berlin", "Australia/Lord_Howe", "Africa/Monrovia"]
 
@@ -135,7 +178,8 @@ def test_what_was_read_before_changes_nothing(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text("0123456789-:.T +ZW,", min_size=1, max_size=24), min_size=1, max_size=6))
 def test_memory_lets_nothing_in_that_is_no_stamp(tails: list[str]) -> None:
-    for layout, start in (("iso8601", "2026-11-24 08:00:07"), ("syslog", "Nov 24 08:00:07"), ("%H:%M:%S", "08:00:07")):
+    starts = ("iso8601", "2026-11-24 08:00:07"), ("syslog", "Nov 24 08:00:07"), ("%H:%M:%S", "08:00:07")
+    for layout, start in (*starts, ("%H:%M:%S.%f", "08:00:07.5"), ("%H:%M:%S.%f %Y", "08:00:07.5 2026")):
         read = time_reader((layout,), HANOI)
         read(start, RECEIVED)
         for tail in tails:
