@@ -5,7 +5,7 @@ The mapping becomes straight-line Python (see `emit`), so that nothing of the de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import orjson
@@ -32,6 +32,9 @@ MAX_REPEATED: Final = 100
 ASIDE: Final = "unmapped."
 #: Names that only we may set: a sender's own go aside.
 RESERVED: Final = "soc."
+#: Shapes of records that are remembered, and how many names each may have.
+_MAX_SHAPES: Final = 4096
+_MAX_NAMES: Final = 256
 
 
 def _emit_body(emitter: Emitter, definition: Definition) -> None:
@@ -44,8 +47,8 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
         put(1, "e = d")
     put(1, f"ls = {emitter.constant(definition.logsources)}")
     if everything:
-        # one search over all names at once is cheaper than a look at each of them
-        put(1, f"if {RESERVED!r} in '\\n'.join(e):")
+        put(1, "reserved, known = SHAPES[tuple(e)]")
+        put(1, "if reserved:")
         put(2, "RESERVE(e)")
         put(1, "if 'event.kind' not in e:")
         put(2, "e['event.kind'] = 'event'")
@@ -53,7 +56,7 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
         put(1, "e['event.kind'] = 'event'")
     if definition.conform is not None:
         put(1, f"if {emitter.condition(definition.conform)}:")
-        put(2, "CONFORM(e, KINDS, CLOSED, ASIDE)")
+        put(2, f"CONFORM(e, {'known' if everything else '[n for n in e if n in KINDS]'}, KINDS, CLOSED, ASIDE)")
     for block in definition.blocks:
         emitter.block(1, block)
     for condition, _ in definition.filters:
@@ -119,6 +122,26 @@ def _kinds() -> dict[str, tuple[Callable[[Any], Any], bool]]:
     return kinds
 
 
+class _Shapes(dict[tuple[str, ...], tuple[bool, tuple[str, ...]]]):
+    """Names of a record → (whether one of them is reserved, those that ECS knows).
+
+    Remembers; bounded. Senders write few shapes, and one look at a shape is cheaper than a look at each name.
+    """
+
+    def __init__(self, kinds: Collection[str]) -> None:
+        super().__init__()
+        self.kinds = kinds
+
+    def __missing__(self, names: tuple[str, ...]) -> tuple[bool, tuple[str, ...]]:
+        reserved = any(name.startswith(RESERVED) for name in names)
+        made = (reserved, tuple(name for name in names if name in self.kinds))
+        if len(names) <= _MAX_NAMES:
+            if len(self) >= _MAX_SHAPES:
+                self.clear()
+            self[names] = made
+        return made
+
+
 def _reserve(e: dict[str, Any]) -> None:
     """Set aside what only we may say."""
     for name in [n for n in e if n.startswith(RESERVED)]:
@@ -143,6 +166,7 @@ def _body(definition: Definition) -> _Body:
         "CLOSED": ecs().allowed,
         "ASIDE": ASIDE,
     }
+    emitter.constants["SHAPES"] = _Shapes(emitter.constants["KINDS"])
     _emit_body(emitter, definition)
     source = "\n\n".join([*emitter.functions, "\n".join(emitter.lines)])
     namespace = emitter.constants

@@ -7,7 +7,7 @@ In the emitted code: `e` the event's fields, `d` what the sender wrote, `t` head
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from soc.event import LogSource, text_of
 from soc.normalize import values
@@ -15,6 +15,8 @@ from soc.normalize.ecs import ecs
 from soc.normalize.model import Assign, Block, Condition, Pairs, Part, Pattern, Patterns, Switch, Test, Value, When
 from soc.normalize.patterns import Regex
 
+#: The text of the value at hand; most that are no text are whole numbers.
+_TEXT: Final = "v if v.__class__ is str else str(v) if v.__class__ is int else T(v)"
 #: A pattern list, by the first word of the text; "" holds those that may match any text.
 PatternTable = dict[str, tuple[tuple[Regex, Callable[..., Any]], ...]]
 
@@ -148,7 +150,7 @@ class Emitter:
         return self.read(part.name) if part.name else repr(part.literal)
 
     def _changes(self, depth: int, value: Value) -> None:
-        text = "v if v.__class__ is str else T(v)"
+        text = _TEXT
         if value.pick:
             self.put(depth, f"v = PICKED(v, {value.pick!r})")
         for old, new in value.replace:
@@ -226,7 +228,7 @@ class Emitter:
     # ------------------------------------------------------------ conditions
     def test(self, test: Test) -> str:
         read = self.read(test.name)
-        text = "(v if v.__class__ is str else T(v))"
+        text = f"({_TEXT})"
         if test.exists is not None:
             # `exists` looks at presence as everywhere here: a skipped text counts as absent
             made = f"((v := {read}) is not None and v not in SKIP)"
@@ -306,7 +308,7 @@ class Emitter:
 
         Switches of the body itself on one name share its text, as long as nothing between them can set that name.
         """
-        text = "v if v.__class__ is str else T(v)"
+        text = _TEXT
         made = f"({text}).lower()" if switch.fold else text
         places = {switch.by, switch.by[1:], self.prefix + switch.by.removeprefix(".")}
         shared = depth == 1 and not self.inner and not switch.by.startswith("_")

@@ -324,8 +324,9 @@ def _strptime(layout: str, zone: tzinfo) -> Reader:
         head = f"{text[:at]}:{tail}"
         known = minutes.get(head)
         if known is not None and len(fraction) <= 6 and (into := _SECONDS.get(seconds)) is not None:
-            micro = _micro(fraction)
-            if micro is not None:
+            if not fractional:
+                return known[0] + into, f"{known[1]}{seconds}.000000Z"
+            if (micro := _micro(fraction)) is not None:
                 return known[0] + into + timedelta(0, 0, micro), f"{known[1]}{seconds}.{micro:06d}Z"
         made = slow(text, received)
         if text.count(":") == 2:  # those of the layout: no zone or name has one

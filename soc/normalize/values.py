@@ -102,6 +102,8 @@ def keyword(value: Any) -> str | None:
     """Canonical text of a scalar; of a list, its first member that is there."""
     if value.__class__ is str:
         return value
+    if value.__class__ is int:
+        return str(value)
     if value.__class__ is list:
         return next((keyword(v) for v in value if v is not None), None)
     return None if value is None or value.__class__ is dict else text_of(value)
@@ -169,16 +171,18 @@ def scaled(value: Any, factor: float | int) -> float | int | None:
 
 def conformed(
     fields: Fields,
+    names: Iterable[str],
     kinds: Mapping[str, tuple[Callable[[Any], Any], bool]],
     closed: Mapping[str, frozenset[str]],
     aside: str,
 ) -> None:
     """Give the sender's own ECS fields their ECS type, in place; a value that does not fit moves to `aside` + name.
 
+    `names`: those of `fields` that stand in `kinds`.
     `kinds`: ECS name → (conversion, whether ECS wants a list). `closed`: name → all values that ECS allows.
     """
     misfits = []
-    for name in fields.keys() & kinds.keys():
+    for name in names:
         convert, many = kinds[name]
         value = fields[name]
         if (value.__class__ is str and convert is keyword and not many and name not in closed) or value is None:
@@ -188,5 +192,5 @@ def conformed(
             misfits.append(name)
         else:
             fields[name] = made
-    for name in sorted(misfits):
+    for name in misfits:
         fields[aside + name] = fields.pop(name)

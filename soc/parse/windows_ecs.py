@@ -108,7 +108,7 @@ class _Paths(dict[str, "str | tuple[str] | None"]):
     def __init__(self, place: str) -> None:
         super().__init__()
         self.place = place
-        self._below: dict[str, _Paths] = {}
+        self.below = _Places(place)
 
     def __missing__(self, name: str) -> str | tuple[str] | None:
         made: str | tuple[str] | None
@@ -124,13 +124,19 @@ class _Paths(dict[str, "str | tuple[str] | None"]):
             self[name] = made
         return made
 
-    def below(self, name: str) -> _Paths:
-        found = self._below.get(name)
-        if found is None:
-            found = _Paths(f"{self.place}{name}.")
-            if _Paths.remembered < _MAX_REMEMBERED:
-                _Paths.remembered += 1
-                self._below[name] = found
+
+class _Places(dict[str, _Paths]):
+    """Name of an object within the one at `place` → its members' names."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+
+    def __missing__(self, name: str) -> _Paths:
+        found = _Paths(f"{self.place}{name}.")
+        if _Paths.remembered < _MAX_REMEMBERED:
+            _Paths.remembered += 1
+            self[name] = found
         return found
 
 
@@ -145,7 +151,7 @@ def _flattened(tree: Mapping[str, Any]) -> dict[str, Any]:
         node, paths = stack.pop()
         for name, value in node.items():
             if value.__class__ is dict and value:
-                stack.append((value, paths.below(name)))
+                stack.append((value, paths.below[name]))
             elif (path := paths[name]).__class__ is str:
                 if value is not None or path.startswith("winlog."):
                     out[path] = value

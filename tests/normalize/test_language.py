@@ -331,3 +331,14 @@ def test_a_switch_sees_what_the_switch_before_it_set(tmp_path: Path) -> None:
     assert one.fields["event.hash"] == "seen" and one.fields["event.action"] == "3" and "event.ingested" in one.fields
     (two,) = events(tmp_path, text, '{"a": "Y", "event.action": "3"}')
     assert two.fields["event.url"] == "folded" and "event.ingested" in two.fields and "event.hash" not in two.fields
+
+
+def test_values_conform_one_by_one_though_records_share_their_names(tmp_path: Path) -> None:
+    source = load_sources([write(tmp_path, HEAD.replace("keep: v", "keep: ''") + "conform: true\n")]).get("probe")
+    found = []
+    for port, unit in (("53", '"a"'), ("dns", '"b"'), ("53", "null")):
+        line = f'{{"source.port": "{port}", "soc.unit.uid": {unit}, "x": 1}}'
+        found += source.events(RawRecord("1", line.encode(), RECEIVED, "probe"))
+    assert [e.fields.get("source.port") for e in found] == [53, None, 53]
+    assert found[1].fields["unmapped.source.port"] == "dns"
+    assert [e.fields["unmapped.soc.unit.uid"] for e in found] == ["a", "b", None]
