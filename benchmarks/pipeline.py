@@ -57,6 +57,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--events", type=int, default=200_000)
     arguments.add_argument("--rules", type=Path, action="append", help="rule packs [default: rules]")
+    arguments.add_argument("--workers", type=int, default=1, help="detect workers")
     arguments.add_argument("--keep", type=Path, help="work in this folder and leave it there")
     given = arguments.parse_args()
     folder = given.keep or Path(tempfile.mkdtemp(prefix="soc-bench-"))
@@ -65,6 +66,7 @@ def main() -> None:
         config = Demo(folder).config()
         if given.rules:
             config = config.model_copy(update={"rules": given.rules})
+        config = config.model_copy(update={"detect": config.detect.model_copy(update={"workers": given.workers})})
         facts = write_province(folder / "logs", days=max(3, given.events // LINES_A_DAY + 1))
         size = sum(f.path.stat().st_size for f in facts.files)
         print(f"{facts.lines} raw lines, {size / facts.lines:.0f} bytes on average, {len(facts.files)} files")

@@ -112,7 +112,7 @@ class SpoolConfig(Section):
 
 
 class DetectConfig(Section):
-    workers: int = Field(1, ge=1, le=64)
+    workers: int = Field(2, ge=1, le=64)
     batch: int = Field(2000, ge=1, le=50_000)
     lateness: Duration = timedelta(minutes=5)
 

@@ -26,8 +26,8 @@ __all__ = [
     "zone_needed",
 ]
 
-#: A live record is received within this time of its stamp, give or take the sender's clock.
-LIVE: Final = timedelta(minutes=15)
+#: A live record is received within this time of its stamp: what a sender's clock is off, or its queue delays.
+LIVE: Final = timedelta(hours=1)
 #: True in an event whose stamp was read in UTC against its source's declaration; its event.timezone is "UTC".
 ZONE_GUESSED: Final = "soc.clock.zone_guessed"
 
