@@ -19,6 +19,8 @@ LEVELS_VI: Final = {
     "informational": "thông tin",
 }
 
+CRITICALITY_VI: Final = {"critical": "trọng yếu", "high": "quan trọng", "medium": "trung bình", "low": "thấp"}
+
 STATUS_VI: Final = {"open": "mới", "acknowledged": "đã tiếp nhận", "closed": "đã đóng"}
 
 VERDICTS_VI: Final = {

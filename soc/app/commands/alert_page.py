@@ -16,7 +16,8 @@ from soc.alert.attack import TACTICS
 from soc.app.commands.output import printable
 from soc.event import parse_rfc3339
 
-_COLOURS: Final = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan"}
+#: Level → rich style.
+COLOURS: Final = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan"}
 _EN: Final = {
     "Vì sao": "Why",
     "Đơn vị": "Unit",
@@ -32,6 +33,7 @@ _EN: Final = {
     "URL": "URL",
     "Tệp": "File",
     "Kỹ thuật": "Technique",
+    "Mức quan trọng": "Criticality",
     "Điểm rủi ro": "Risk score",
     "Bằng chứng": "Evidence",
     "Bản ghi gốc": "Original",
@@ -49,7 +51,7 @@ def show(doc: Mapping[str, Any], lang: str) -> None:
     console = Console(width=width, highlight=False)
     level = str(doc.get("soc.level", ""))
     name = words.LEVELS_VI.get(level, level) if lang == "vi" else level
-    head = Text.assemble((f" {name.upper()} ", _COLOURS.get(level, "bold")), "  ", (str(doc.get("rule.name")), "bold"))
+    head = Text.assemble((f" {name.upper()} ", COLOURS.get(level, "bold")), "  ", (str(doc.get("rule.name")), "bold"))
     console.print(Panel(Text(printable(str(doc.get("message", "")))), title=head, title_align="left"))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
@@ -74,7 +76,7 @@ def _rows(doc: Mapping[str, Any], lang: str) -> Iterator[tuple[str, str]]:
         ("Đơn vị", ("soc.unit.name", "soc.unit.uid")),
         ("Cơ quan", ("organization.name", "organization.id")),
         ("Máy", ("host.name", "host.ip")),
-        ("Tài sản", ("soc.asset.role", "soc.asset.owner", "soc.asset.phone", "soc.asset.criticality")),
+        ("Tài sản", ("soc.asset.name", "soc.asset.role", "soc.asset.owner", "soc.asset.phone")),
         ("Người dùng", ("user.name", "user.domain")),
         ("Nguồn", ("source.ip", "source.port")),
         ("Đích", ("destination.ip", "destination.port")),
@@ -88,7 +90,7 @@ def _rows(doc: Mapping[str, Any], lang: str) -> Iterator[tuple[str, str]]:
             yield label, text
     yield from _judgement(doc, lang)
     if original := one("event.original"):
-        yield "Bản ghi gốc", original[:1200]
+        yield "Bản ghi gốc", original if len(original) <= 600 else original[:600] + "…"
 
 
 def _judgement(doc: Mapping[str, Any], lang: str) -> Iterator[tuple[str, str]]:
@@ -99,6 +101,8 @@ def _judgement(doc: Mapping[str, Any], lang: str) -> Iterator[tuple[str, str]]:
     techniques = [*finer, *(t for t in doc.get("threat.technique.id", []) if not any(f.startswith(t) for f in finer))]
     if tactics or techniques:
         yield "Kỹ thuật", f"{doc.get('threat.framework', '')}: {', '.join([*tactics, *techniques])}"
+    if criticality := doc.get("soc.asset.criticality"):
+        yield "Mức quan trọng", words.CRITICALITY_VI.get(criticality, criticality) if vi else criticality
     parts = " + ".join(f"{name} {value}" for name, value in doc.get("soc.score.parts", {}).items())
     yield "Điểm rủi ro", f"{doc.get('event.risk_score')} ({parts})"
     count = doc.get("soc.evidence.count", 0)

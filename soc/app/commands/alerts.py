@@ -15,7 +15,7 @@ from soc.alert.policy import LEVELS, duration
 from soc.alert.triage import STATUSES, VERDICTS, Mutes, Triage
 from soc.app.backends import stored
 from soc.app.commands import output
-from soc.app.commands.alert_page import show
+from soc.app.commands.alert_page import COLOURS, show
 from soc.app.commands.options import ConfigOption, JsonOption, SinceOption, acting_user, language, settings
 from soc.app.config import Config
 from soc.app.paths import existing, pipeline_files
@@ -126,14 +126,14 @@ def alert_table(alerts: list[Alert], total: int, lang: str) -> None:
     )
 
 
-def _row(doc: Mapping[str, Any], lang: str) -> tuple[str, ...]:
+def _row(doc: Mapping[str, Any], lang: str) -> tuple[output.Cell, ...]:
     from soc.event import parse_rfc3339
 
     level, status = str(doc.get("soc.level")), str(doc.get("soc.triage.status"))
     return (
         str(doc["event.id"])[:10],
         words.moment(parse_rfc3339(doc["@timestamp"])),
-        words.LEVELS_VI.get(level, level) if lang == "vi" else level,
+        (words.LEVELS_VI.get(level, level) if lang == "vi" else level, COLOURS.get(level, "")),
         str(doc.get("soc.unit.name") or ""),
         ", ".join(str(v) for v in doc.get("soc.group", {}).values()),
         str(doc.get("rule.name")),

@@ -36,8 +36,12 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str = "") -> None:
-    """A table on stdout; plain aligned text where stdout is no terminal."""
+#: A cell: text, or text with a rich style that a terminal shows.
+Cell = str | tuple[str, str]
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[Cell]], title: str = "") -> None:
+    """A table on stdout; plain aligned text where stdout is no terminal. A column that begins with ">" is numbers."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -48,7 +52,8 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str = ""
         right = column.startswith(">")
         made.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(Text(printable(cell)) for cell in row))
+        styled = ((cell, "") if isinstance(cell, str) else cell for cell in row)
+        made.add_row(*(Text(printable(text), style) for text, style in styled))
     console.print(made)
 
 
