@@ -41,6 +41,7 @@ def load_content(config: Config) -> Content:
         log.warning("rule refused: %s", refused)
     gc.collect()
     gc.freeze()  # rules live as long as the process: full collections need not walk them
+    gc.set_threshold(50_000, 20, 100)  # a batch is thousands of small dicts that refer to no cycle
     return Content(
         sources,
         Enricher(org),

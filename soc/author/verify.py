@@ -97,6 +97,7 @@ def _from_raw(case: Case, source: Any, sources: Sources) -> Iterator[Event | str
                 received=at,
                 source=case.source,
                 stream=case.name,
+                facts={"file": case.name},  # as from a file: stamps are read in the source's zone
             )
             try:
                 yield from sources.events(record)
