@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -102,7 +103,8 @@ class AlertWorker:
                     self._save(stop, every=_SNAPSHOT_EVERY)
                 except Stopped:
                     break
-            self._save(threading.Event(), every=timedelta(0))
+            with suppress(Stopped):  # stop is set: one try, for the last snapshot serves as well
+                self._save(stop, every=timedelta(0))
         finally:
             subscription.close()
 
