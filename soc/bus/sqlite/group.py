@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from soc.bus.sqlite.file import connect, failures, transaction
+from soc.bus.sqlite.pragmas import PRAGMAS
+from soc.sqlite import connect, failures, transaction
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS cursor (
@@ -58,7 +59,7 @@ class Groups:
         self.path = path
         self._timeout_s = session_timeout_s
         self._boot = boot_id()
-        self._connection = connect(path, "NORMAL")
+        self._connection = connect(path, "NORMAL", PRAGMAS)
         with failures(path):
             if self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] < 2:
                 with transaction(self._connection):

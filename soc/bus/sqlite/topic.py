@@ -21,7 +21,8 @@ from typing import Final
 import orjson
 
 from soc.bus.base import Delivery, Message
-from soc.bus.sqlite.file import connect, failures, transaction
+from soc.bus.sqlite.pragmas import PRAGMAS
+from soc.sqlite import connect, failures, transaction
 
 _SHIFT: Final = 40  # a million million records a partition
 _EXPIRE_CHUNK: Final = 5_000  # records deleted per transaction, so that publishers wait milliseconds only
@@ -48,7 +49,7 @@ class Topic:
         self.path = path
         self.name = name
         self._now = now
-        self._connection = connect(path, "FULL")
+        self._connection = connect(path, "FULL", PRAGMAS)
         with failures(path):
             if self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] < 2:
                 with transaction(self._connection):

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from soc.event import Alert, Fields, parse_rfc3339
+from soc.sqlite import connect, failures, prepare, snapshot, transaction
 from soc.store.base import VersionConflictError
 from soc.store.sqlite.documents import FORMAT, SCHEMA, Document, Documents, packed
-from soc.store.sqlite.file import connect, failures, prepare, snapshot, transaction
 from soc.store.sqlite.plan import microseconds
+from soc.store.sqlite.pragmas import PRAGMAS
 from soc.store.tree import Query
 
 _SCHEMA: Final = (
@@ -24,7 +25,7 @@ class Alerts:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = connect(path, "FULL")
+        self._connection = connect(path, "FULL", PRAGMAS)
         prepare(self._connection, path, _SCHEMA, FORMAT)
         self._documents = Documents(self._connection, lambda fields, packed_id: None)
 

@@ -10,7 +10,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from soc.store.sqlite.file import connect, failures, prepare, transaction
+from soc.sqlite import connect, failures, prepare, transaction
+from soc.store.sqlite.pragmas import PRAGMAS
 
 _SCHEMA: Final = """
 CREATE TABLE day (day TEXT PRIMARY KEY, file TEXT NOT NULL) WITHOUT ROWID;
@@ -23,7 +24,7 @@ class Catalog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = connect(path, "FULL")
+        self._connection = connect(path, "FULL", PRAGMAS)
         self._days: dict[str, str] = {}
         self._seen = -1
         prepare(self._connection, path, _SCHEMA, 1)

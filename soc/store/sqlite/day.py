@@ -16,11 +16,12 @@ from typing import Any, Final
 import orjson
 
 from soc.event import Event, Fields, RawRecord, Rejected
+from soc.sqlite import connect, failures, prepare
 from soc.store.base import Written
 from soc.store.evaluate import matches
 from soc.store.sqlite.documents import FORMAT, ROLLED, SCHEMA, Document, Documents, Ready, chunks, packed
-from soc.store.sqlite.file import connect, failures, prepare
 from soc.store.sqlite.plan import fields_of, microseconds, moment_of, packed_id, unpacked_id
+from soc.store.sqlite.pragmas import PRAGMAS
 from soc.store.tree import Query
 
 _HOUR: Final = 3_600_000_000
@@ -54,7 +55,7 @@ class Day:
     def __init__(self, path: Path, day: str, create: bool = True) -> None:
         self.path = path
         self.day = day
-        self.connection = connect(path, "FULL", create)
+        self.connection = connect(path, "FULL", PRAGMAS, create)
         prepare(self.connection, path, _SCHEMA, FORMAT)
         self.documents = Documents(self.connection, self._complete)
 

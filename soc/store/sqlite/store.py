@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from soc.event import Alert, Event, Fields, RawRecord, Rejected, TransportError
+from soc.sqlite import failures, snapshot, transaction
 from soc.store.base import LedgerRow, Page, Written
 from soc.store.sqlite.alerts import Alerts
 from soc.store.sqlite.catalog import Catalog
 from soc.store.sqlite.day import Day, encoded
 from soc.store.sqlite.documents import ROLLED, Ready
-from soc.store.sqlite.file import failures, snapshot, transaction
 from soc.store.sqlite.plan import microseconds, moment_of, packed_id
 from soc.store.tree import Query
 

@@ -1,9 +1,9 @@
-"""A path → an open SQLite connection; SQLite's failures → TransportError with a sentence for the operator."""
+"""SQLite for bus and store: a path → an open connection; its failures → TransportError with a sentence."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -14,22 +14,29 @@ from soc.event import TransportError
 BUSY_TIMEOUT_S: Final = 10.0
 
 
-def connect(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
-    """Open or create the file in WAL mode, transactions begun by hand. Raises TransportError.
+def connect(
+    path: Path, synchronous: Literal["FULL", "NORMAL"], pragmas: Iterable[str] = (), create: bool = True
+) -> sqlite3.Connection:
+    """Open the file (or create it) in WAL mode, transactions begun by hand. Raises TransportError.
+
+    `pragmas`, such as "page_size = 8192", come first: some only work on a file that is being made.
 
     FULL: a commit has reached the disk when it returns, so it survives a power cut. NORMAL: it survives the death
     of the process; a power cut may take the last commits back, whole and in order (sqlite.org/pragma.html).
     """
     with failures(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        address = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+        connection = sqlite3.connect(
+            address, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=True
+        )
         try:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA secure_delete = OFF")
             connection.execute("PRAGMA journal_size_limit = 67108864")
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages of 4 KiB
         except sqlite3.Error:
             connection.close()
             raise
@@ -59,6 +66,18 @@ def _sentence(path: Path, error: sqlite3.Error | OSError) -> str:
 
 
 @contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Several reads of one state of the file, whatever is written meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """A write transaction: committed at the end, rolled back on any error."""
     connection.execute("BEGIN IMMEDIATE")
@@ -70,3 +89,22 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         raise
+
+
+def prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+    """Create the tables of a new file; refuse a file of another format. Raises TransportError."""
+    with failures(path):
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if not found:
+            with transaction(connection):
+                found = connection.execute("PRAGMA user_version").fetchone()[0]
+                if not found:
+                    for statement in schema.split(";"):
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {version}")
+                    return
+    if found != version:
+        raise TransportError(
+            f"{path} is of format {found}, this program reads {version}: read it with the version that wrote it, "
+            "or move it away"
+        )
