@@ -168,3 +168,23 @@ def test_zeeks_tables_feed_the_same_rules(sources: Sources, tmp_path: Path) -> N
     events = [e for n in lines for e in sources.events(RawRecord("1", n.encode(), RECEIVED, "zeek_tsv", "", "h", "s"))]
     (found,) = rules.match([e.fields for e in events], [e.logsources for e in events])
     assert [d.title for d in found] == ["T"]
+
+
+def cleared(channel: str) -> str:
+    """Event 104 of the provider Microsoft-Windows-Eventlog: the System log says that another one was cleared."""
+    system = '"Provider":{"#attributes":{"Name":"Microsoft-Windows-Eventlog"}},"EventID":104,"Channel":"System"'
+    return f'{{"Event":{{"System":{{{system}}},"UserData":{{"LogFileCleared":{{"Channel":"{channel}"}}}}}}}}'
+
+
+@pytest.mark.parametrize(("channel", "titles"), [("Security", ["Important"]), ("Application", ["Other"])])
+def test_a_cleared_log_is_the_one_that_the_data_name(
+    sources: Sources, tmp_path: Path, channel: str, titles: list[str]
+) -> None:
+    head = "logsource: {product: windows, service: system}\ndetection:\n  s: {EventID: 104}\n"
+    head += "  c: {Channel: [Security, System]}\n"
+    (tmp_path / "a.yml").write_text(f"title: Important\n{head}  condition: s and c\n", "utf-8")
+    (tmp_path / "b.yml").write_text(f"title: Other\n{head}  condition: s and not c\n", "utf-8")
+    rules = load_rules([tmp_path], pipelines=[PIPELINES / "sigma"])
+    (event,) = sources.events(RawRecord("1", cleared(channel).encode(), RECEIVED, "windows", sender="h", stream="s"))
+    (found,) = rules.match([event.fields], [event.logsources])
+    assert [d.title for d in found] == titles
