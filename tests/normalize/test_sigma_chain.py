@@ -98,6 +98,19 @@ CHAINS = [
     ),
     (
         "suricata_eve",
+        '{"timestamp":"2026-11-24T08:00:00+0700","event_type":"http","http":{"hostname":"h.example","url":"/x/y.exe?a=b"}}',
+        "{category: proxy}",
+        "\n  selection:\n    cs-uri-stem: /x/y.exe\n    c-uri-extension: exe",
+    ),
+    (
+        "suricata_eve",
+        '{"timestamp":"2026-11-24T08:00:00+0700","event_type":"dns","dns":{"type":"answer","rrname":"c2.example",'
+        '"answers":[{"rrname":"c2.example","rrtype":"TXT","rdata":"IEX (x)"}]}}',
+        "{category: dns}",
+        "\n  selection:\n    record_type: TXT\n    answer|contains: IEX",
+    ),
+    (
+        "suricata_eve",
         '{"timestamp":"2026-11-24T08:00:00+0700","event_type":"alert","alert":{"signature":"ET X","signature_id":7}}',
         "{product: suricata, service: alert}",
         "\n  selection:\n    alert.signature: ET X\n    event_type: alert",
@@ -120,6 +133,13 @@ CHAINS = [
         '"process":{"executable":"/usr/bin/nc","command_line":"nc -e /bin/sh"}}',
         "{product: linux, category: process_creation}",
         "\n  selection:\n    Image|endswith: /nc\n    CommandLine|contains: ' -e '",
+    ),
+    (
+        "json_ecs",
+        '{"@timestamp":"2026-11-24T01:00:00Z","event":{"category":["network"],"type":["start"]},"host":{"os":{"type":"linux"}},'
+        '"process":{"executable":"/bin/bash"},"network":{"direction":"egress"},"destination":{"ip":"203.0.113.1","port":888}}',
+        "{product: linux, category: network_connection}",
+        "\n  selection:\n    Image|endswith: /bash\n    Initiated: 'true'\n    DestinationPort: 888",
     ),
     (
         "auditd",
