@@ -41,6 +41,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("<189>date=2026-10-11 devid=x", {"priority": 189, "message": "date=2026-10-11 devid=x"}),
     ("<14>Oct 11 22:14:15 h CEF:0|a|b|c|d|e|1|", {"host": "h", "message": "CEF:0|a|b|c|d|e|1|"}),
     ("Oct 11 22:14:15 h /usr/sbin/cron[3]: x", {"program": "/usr/sbin/cron", "pid": "3"}),
+    ("Oct 11 22:14:15 h polkitd(authority=local)[5]: x", {"program": "polkitd(authority=local)", "pid": "5"}),
     ("Oct 11 22:14:15 h fw[1985] <Info>: x", {"program": "fw", "pid": "1985", "message": "x"}),
     ("Oct 11 22:14:15 h p[1]: message repeated 3 times: [ Failed x]", {"repeated": 3, "message": "Failed x"}),
     ("Oct 11 22:14:15 h p[1]: message repeated 2 times: [a [b] c]", {"repeated": 2, "message": "a [b] c"}),
