@@ -15,6 +15,7 @@ RELATED: Final = {
         "observer.ip",
         "source.nat.ip",
         "destination.nat.ip",
+        "network.forwarded_ip",
         "dns.resolved_ip",
     ),
     "related.user": (
