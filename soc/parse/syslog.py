@@ -31,7 +31,9 @@ _STAMP: Final = (
 )
 #: A tag is up to 32 alphanumerics by the RFC; real ones hold paths, dots, dashes, slashes and brackets
 #: (`polkitd(authority=local)`).
-_TAG: Final = r"([A-Za-z0-9_./@()%-]{1,128}?(?:\(\w{1,32}=\w{1,32}\))?)(?:\[([^\]\s]{1,64})\])?(?: <\w+>)?:(?: |(?=$)|(?=[^\s:]))"
+_TAG: Final = (
+    r"([A-Za-z0-9_./@()%-]{1,128}?(?:\(\w{1,32}=\w{1,32}\))?)(?:\[([^\]\s]{1,64})\])?(?: <\w+>)?:(?: |(?=$)|(?=[^\s:]))"
+)
 #: Cisco: "<189>123: host: *Mar 1 18:46:11.123 UTC: %SYS-5-CONFIG_I: …"; marks * and . tell of an unset clock.
 _CISCO: Final = re.compile(rf"(?:\d{{1,10}}: )?(?:([\w.:-]{{1,255}}): )?[*.]?({_STAMP})(?: [A-Z]{{3,4}})?: (?=%)")
 _BSD: Final = re.compile(rf"({_STAMP}):? (?:(?=\S+:(?: |$)|\S+\[[^\]\s]+\]: )|([^\s|]{{1,255}}) (?:\2 )?)?")

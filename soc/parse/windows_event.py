@@ -19,14 +19,18 @@ from soc.parse.base import Decode, Decoder
 from soc.parse.windows_ecs import from_ecs, is_ecs
 from soc.parse.windows_evtx import from_tree
 from soc.parse.windows_flat import from_flat
+from soc.parse.windows_tables import table_for
 from soc.parse.windows_xml import from_xml
 
 _XML_START: Final = re.compile(r"<(?:\?xml|!--|!DOCTYPE|(?:\w+:)?Events?[\s>])")
 #: A syslog header before the event (rsyslog, NXLog): priority, then text without braces or event tag.
 _SYSLOG: Final = re.compile(r"<\d{1,3}>[^{<]{0,1000}?(?=\{|<(?:\?xml|Event[\s>]))")
+_JSON_START: Final = re.compile(r'\s*\{\s*"(?:Event|System|winlog|EventID)"\s*:')
 _LONE: Final = re.compile("[\ud800-\udfff]")
 #: Members in which forwarders carry the XML as text, most telling first.
 _XML_MEMBERS: Final = ("event.original", "raw_xml", "xml", "Xml", "RawEventData", "Event", "System", "message")
+#: Members in which collectors carry the JSON of the event as text.
+_JSON_MEMBERS: Final = ("body", "event.original", "message", "raw")
 #: Envelopes around the event: chainsaw's hunts, and forwarders that put the record below one member.
 _ENVELOPES: Final = ("document", "data", "columns", "_source")
 
@@ -114,6 +118,10 @@ def from_json(record: Mapping[str, Any]) -> dict[str, Any]:
             if record.get("Message").__class__ is str:  # rendered by Fluent Bit beside the XML
                 fields.setdefault("message", record["Message"])
             return fields
+    for name in _JSON_MEMBERS:
+        text = record.get(name)
+        if text.__class__ is str and _JSON_START.match(text) and table_for(record) is None:
+            return from_json(_loads(text.encode("utf-8", "surrogatepass")))
     for name in _ENVELOPES:
         inner = record.get(name)
         if inner.__class__ is dict and _inside(inner):

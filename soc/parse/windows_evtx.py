@@ -3,7 +3,7 @@
 The tree is that of the event schema (https://learn.microsoft.com/windows/win32/wes/eventschema-schema). Who writes it:
 the `evtx` reader (attributes in `#attributes`, https://github.com/omerbenamram/evtx), the same with
 `--separate-json-attributes` and chainsaw (`Provider_attributes`), XML-to-JSON tools (`@Name`), Velociraptor's
-`parse_evtx` (`EventID: {Value: …}`, attributes as plain members).
+`parse_evtx` (`EventID: {Value: …}`, attributes as plain members), and others that write `text` beside them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def attributes(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def text(element: Any) -> Any:
     """The text of an element that may also be written as a dict of its attributes and text; None for anything else."""
     if element.__class__ is dict:
-        for key in ("#text", "_text", "Value"):
+        for key in ("#text", "_text", "Value", "text"):
             if key in element:
                 element = element[key]
                 break

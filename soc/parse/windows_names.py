@@ -72,6 +72,8 @@ _AUDIT_KEYWORDS: Final[Mapping[str, str]] = {
 
 _OLD_UTC: Final = re.compile(r" ?UTC$")
 _JSON_DATE: Final = re.compile(r"/Date\((-?\d+)\)/")
+#: CIM's date and time, zone in minutes: https://learn.microsoft.com/windows/win32/wmisdk/cim-datetime
+_CIM_DATE: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})([+-])(\d{3})$")
 
 
 def integer(value: Any) -> int | None:
@@ -139,6 +141,9 @@ def put_time(out: dict[str, Any], value: Any) -> None:
             value = _OLD_UTC.sub("Z", value)
         elif value[:6] == "/Date(" and (found := _JSON_DATE.match(value)):
             value = _epoch(int(found[1]) / 1000)
+        elif value[14:15] == "." and (found := _CIM_DATE.match(value)):
+            hours, minutes = divmod(int(found[9]), 60)
+            value = "{}-{}-{}T{}:{}:{}.{}{}".format(*found.groups()[:8]) + f"{hours:02d}:{minutes:02d}"
         if value:
             out["winlog.time_created"] = value
     elif value.__class__ is float or value.__class__ is int:
@@ -231,7 +236,7 @@ def _name(item: Mapping[str, Any]) -> str | None:
 
 
 def _text(item: Mapping[str, Any]) -> Any:
-    for key in ("#text", "_text", "content", "Value", "value"):
+    for key in ("#text", "_text", "text", "content", "Value", "value"):
         if key in item:
             return item[key]
     return ""

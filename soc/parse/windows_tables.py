@@ -193,6 +193,27 @@ SNAKE: Final[Mapping[str, str]] = {
     "string_inserts": STRINGS,
 }
 
+#: WMI's Win32_NTLogEvent, https://learn.microsoft.com/previous-versions/windows/desktop/eventlogprov/win32-ntlogevent;
+#: its Type is the word of the audit keyword or of the level.
+WMI: Final[Mapping[str, str]] = {
+    "EventCode": ID,
+    "EventIdentifier": DROP,
+    "Logfile": CHANNEL,
+    "SourceName": "winlog.provider_name",
+    "ComputerName": "winlog.computer_name",
+    "RecordNumber": "winlog.record_id",
+    "TimeGenerated": TIME,
+    "TimeWritten": DROP,
+    "Category": "winlog.task",
+    "CategoryString": "winlog.task_name",
+    "EventType": "winlog.event_type",
+    "Type": KEYWORDS,
+    "User": "winlog.user.name",
+    "Message": "message",
+    "InsertionStrings": STRINGS,
+    "Data": DROP,
+}
+
 #: Values of NXLog's own EventType; any other value under that name is the event's (Sysmon 12-14, 17, 18).
 NXLOG_EVENT_TYPES: Final = frozenset(
     {"CRITICAL", "ERROR", "WARNING", "INFO", "VERBOSE", "AUDIT_SUCCESS", "AUDIT_FAILURE"}
@@ -203,6 +224,8 @@ def table_for(record: Mapping[str, Any]) -> Mapping[str, str] | None:
     """The table of the writer that uses these names; None where it is no Windows event."""
     if "Payload" in record and "EventId" in record and "Provider" in record:
         return EVTXECMD
+    if "EventCode" in record and "Logfile" in record:
+        return WMI
     if "EventID" in record or "EventId" in record:
         fluent = "StringInserts" in record or ("ProviderName" in record and "ProcessID" in record)
         return FLUENT_BIT if fluent else NXLOG

@@ -619,3 +619,44 @@ def test_text_survives_xml_exactly(value: str) -> None:
 
     assert fields["winlog.event_data.CommandLine"] == f'A{value} "echo <hi> & exit"'
     assert text_of(fields["winlog.event_id"]) == "1"
+
+
+def test_json_that_puts_attributes_beside_text_is_read() -> None:
+    system = {
+        "Provider": {"Name": "Service Control Manager"},
+        "EventID": {"text": "7045", "Qualifiers": "16384"},
+        "Channel": "System",
+        "Computer": "h",
+        "TimeCreated": {"SystemTime": "2026-11-24T01:00:00Z"},
+    }
+    items = [{"Name": "ServiceName", "text": "x"}, {"Name": "ImagePath", "text": "C:\\x.exe"}, {"Name": "AccountName"}]
+    event = {"Event": {"System": system, "EventData": {"Data": items}}}
+    fields = decode(orjson.dumps(event))
+    assert fields["winlog.event_id"] == 7045 and fields["winlog.qualifiers"] == 16384
+    assert fields["winlog.event_data.ImagePath"] == "C:\\x.exe" and fields["winlog.event_data.AccountName"] == ""
+    assert decode(orjson.dumps({"tag": "t", "body": orjson.dumps(event).decode()})) == fields
+
+
+def test_wmis_event_objects_are_read() -> None:
+    strings = ["S-1-5-18", "H$", "D", "0x3e7", "0x2dc0", "C:\\r.exe", "%%1936", "0x98c", "r.exe /x"]
+    fields = decode(
+        orjson.dumps(
+            {
+                "EventCode": 4688,
+                "EventIdentifier": 4688,
+                "EventType": 4,
+                "Logfile": "Security",
+                "SourceName": "Microsoft-Windows-Security-Auditing",
+                "ComputerName": "h.tinh.example",
+                "TimeGenerated": "20261124080000.123456+420",
+                "RecordNumber": 7,
+                "Type": "Audit Success",
+                "InsertionStrings": strings,
+                "Data": None,
+                "User": None,
+            }
+        )
+    )
+    assert fields["winlog.channel"] == "Security" and fields["winlog.keywords"] == "0x8020000000000000"
+    assert fields["winlog.event_data.NewProcessName"] == "C:\\r.exe"
+    assert fields["winlog.time_created"] == "2026-11-24T08:00:00.123456+07:00"
