@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from soc.alert.policy import rank
 from soc.app.reading import records
+from soc.collect.unpack import walk
 from soc.detect import RuleSet
 from soc.detect.correlate import Correlator, correlated
 from soc.detect.wire import completed
@@ -71,14 +72,8 @@ def hunt(
 
 
 def walked(paths: Iterable[Path]) -> list[Path]:
-    """Every file of the paths, folders walked in the order of names."""
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.is_file())
-        else:
-            files.append(path)
-    return files
+    """Every file of the paths, folders walked in the order of names; a folder that cannot be read stands for itself."""
+    return [file for path in paths for file in walk(path)]
 
 
 def _shares(plan: Hunt, files: list[Path], jobs: int) -> Iterator[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -88,3 +89,13 @@ def test_no_rule_at_all_is_an_error_of_content(soc: Soc, tmp_path: Path) -> None
     (tmp_path / "empty").mkdir()
     ran = soc("hunt", tmp_path, "--rules", tmp_path / "empty")
     assert (ran.code, "no rule loads" in ran.err) == (3, True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_cannot_be_read_is_said(soc: Soc, tmp_path: Path) -> None:
+    closed = tmp_path / "logs" / "closed"
+    closed.mkdir(parents=True)
+    closed.chmod(0)
+    ran = soc("hunt", tmp_path / "logs", "--json")
+    closed.chmod(0o700)
+    assert (ran.code, f"{closed}: damaged: cannot be read: Permission denied" in ran.err) == (0, True)
