@@ -5,7 +5,7 @@ The mapping becomes straight-line Python (see `emit`), so that nothing of the de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 import orjson
@@ -47,16 +47,17 @@ def _emit_body(emitter: Emitter, definition: Definition) -> None:
         put(1, "e = d")
     put(1, f"ls = {emitter.constant(definition.logsources)}")
     if everything:
-        put(1, "reserved, known = SHAPES[tuple(e)]")
-        put(1, "if reserved:")
-        put(2, "RESERVE(e)")
+        put(1, "misplaced, known = SHAPES[tuple(e)]")
+        put(1, "if misplaced:")
+        put(2, "SET_ASIDE(e, misplaced)")
+    if definition.conform is not None:
+        put(1, f"if {emitter.condition(definition.conform)}:")
+        put(2, f"CONFORM(e, {'known' if everything else '[n for n in e if n in KINDS]'}, KINDS, CLOSED, ASIDE)")
+    if everything:
         put(1, "if 'event.kind' not in e:")
         put(2, "e['event.kind'] = 'event'")
     else:
         put(1, "e['event.kind'] = 'event'")
-    if definition.conform is not None:
-        put(1, f"if {emitter.condition(definition.conform)}:")
-        put(2, f"CONFORM(e, {'known' if everything else '[n for n in e if n in KINDS]'}, KINDS, CLOSED, ASIDE)")
     for block in definition.blocks:
         emitter.block(1, block)
     for condition, _ in definition.filters:
@@ -122,8 +123,11 @@ def _kinds() -> dict[str, tuple[Callable[[Any], Any], bool]]:
     return kinds
 
 
-class _Shapes(dict[tuple[str, ...], tuple[bool, tuple[str, ...]]]):
-    """Names of a record → (whether one of them is reserved, those that ECS knows).
+class _Shapes(dict[tuple[str, ...], tuple[tuple[str, ...], tuple[str, ...]]]):
+    """Names of a record → (those that may not stand where they stand, those that ECS knows).
+
+    Misplaced is what is reserved for us, and what stands below a field to which ECS gives a plain value
+    (`message.text`): no store can hold both.
 
     Remembers; bounded. Senders write few shapes, and one look at a shape is cheaper than a look at each name.
     """
@@ -131,10 +135,15 @@ class _Shapes(dict[tuple[str, ...], tuple[bool, tuple[str, ...]]]):
     def __init__(self, kinds: Collection[str]) -> None:
         super().__init__()
         self.kinds = kinds
+        self.plain = frozenset(name for name, kind in ecs().fields.items() if kind.kind != "object")
 
-    def __missing__(self, names: tuple[str, ...]) -> tuple[bool, tuple[str, ...]]:
-        reserved = any(name.startswith(RESERVED) for name in names)
-        made = (reserved, tuple(name for name in names if name in self.kinds))
+    def _misplaced(self, name: str) -> bool:
+        parts = name.split(".")
+        return name.startswith(RESERVED) or any(".".join(parts[:at]) in self.plain for at in range(1, len(parts)))
+
+    def __missing__(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        misplaced = tuple(name for name in names if self._misplaced(name))
+        made = (misplaced, tuple(name for name in names if name in self.kinds and name not in misplaced))
         if len(names) <= _MAX_NAMES:
             if len(self) >= _MAX_SHAPES:
                 self.clear()
@@ -142,9 +151,8 @@ class _Shapes(dict[tuple[str, ...], tuple[bool, tuple[str, ...]]]):
         return made
 
 
-def _reserve(e: dict[str, Any]) -> None:
-    """Set aside what only we may say."""
-    for name in [n for n in e if n.startswith(RESERVED)]:
+def _set_aside(e: dict[str, Any], names: Iterable[str]) -> None:
+    for name in names:
         e[ASIDE + name] = e.pop(name)
 
 
@@ -160,7 +168,7 @@ def _body(definition: Definition) -> _Body:
         "RECEIVED": received_moment,
         "RecordError": RecordError,
         "Event": Event,
-        "RESERVE": _reserve,
+        "SET_ASIDE": _set_aside,
         "CONFORM": conformed,
         "KINDS": _kinds(),
         "CLOSED": ecs().allowed,

@@ -285,6 +285,15 @@ def test_ecs_fields_of_the_sender_conform_or_stand_aside(tmp_path: Path) -> None
     assert "event.type" not in event.fields and "host" not in event.fields
 
 
+def test_what_stands_below_a_plain_ecs_field_stands_aside_and_each_event_has_a_kind(tmp_path: Path) -> None:
+    text = HEAD.replace("keep: v", "keep: ''") + "conform: true\n"
+    data = '{"message": {"text": "x"}, "event": {"kind": "nonsense"}, "labels": {"a": "b"}}'
+    (event,) = events(tmp_path, text, data)
+    assert event.fields["unmapped.message.text"] == "x" and "message.text" not in event.fields
+    assert (event.fields["event.kind"], event.fields["unmapped.event.kind"]) == ("event", "nonsense")
+    assert event.fields["labels.a"] == "b"
+
+
 def test_two_events_share_no_list(tmp_path: Path) -> None:
     text = HEAD + "constants: {event.category: [web]}\nfields: {event.type: {from: a, map: {x: [info]}}}\n"
     load = load_sources([write(tmp_path, text)]).get("probe").events
