@@ -50,6 +50,9 @@ _WITH_EVENT_TYPE: Final = frozenset({12, 13, 14, 17, 18, 19, 20, 21})
 _ZONE: Final = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
 #: Words of the tables for what more than one member can hold, or needs a form of its own.
 _MADE: Final = frozenset({CHANNEL, DATA_SECTION, GUID, ID, KEYWORDS, STRINGS, TIME, USER_SECTION})
+#: NXLog's severity of what is no audit event → Windows' level; INFO is 0 or 4, so it stays a word
+#: (https://docs.nxlog.co/refman/current/im/msvistalog.html#fields, Severity).
+_LEVELS: Final[Mapping[str, int]] = {"CRITICAL": 1, "ERROR": 2, "WARNING": 3, "DEBUG": 5}
 _QUARTER: Final = timedelta(minutes=15)
 
 
@@ -87,6 +90,12 @@ def from_flat(record: Mapping[str, Any]) -> dict[str, Any]:
     if "winlog.level" not in out and (number := integer(out.get("winlog.level_name"))) is not None:
         out["winlog.level"] = number  # osquery has the number where others have the word
         del out["winlog.level_name"]
+    elif (
+        "winlog.level" not in out
+        and (level := _LEVELS.get(str(out.get("nxlog.Severity")))) is not None
+        and str(out.get("nxlog.EventType"))[:6] != "AUDIT_"
+    ):
+        out["winlog.level"] = level
     _put_numbers(out)
     _put_sections(out, _opened(made.get(DATA_SECTION)), made.get(USER_SECTION))
     _put_strings(out, made.get(STRINGS))

@@ -660,3 +660,12 @@ def test_wmis_event_objects_are_read() -> None:
     assert fields["winlog.channel"] == "Security" and fields["winlog.keywords"] == "0x8020000000000000"
     assert fields["winlog.event_data.NewProcessName"] == "C:\\r.exe"
     assert fields["winlog.time_created"] == "2026-11-24T08:00:00.123456+07:00"
+
+
+@pytest.mark.parametrize(
+    ("severity", "event_type", "level"),
+    [("ERROR", "ERROR", 2), ("WARNING", "WARNING", 3), ("ERROR", "AUDIT_FAILURE", None), ("INFO", "INFO", None)],
+)
+def test_nxlogs_severity_is_the_level_where_it_can_be_known(severity: str, event_type: str, level: int | None) -> None:
+    record = {"EventID": 42, "SourceName": "S", "Channel": "System", "Severity": severity, "EventType": event_type}
+    assert decode(orjson.dumps(record)).get("winlog.level") == level
