@@ -96,6 +96,8 @@ class AlertWorker:
                         fresh.clear()
                         for number in subscription.assigned():
                             subscription.seek(number, self.partitions[number].offset)
+                        # the state may be ahead of the commit, when we were stopped between the two
+                        patiently(subscription.commit, "committing soc.detections", stop)
                         continue
                     if deliveries or self._has_gone_quiet():
                         self.turn(deliveries, stop)
