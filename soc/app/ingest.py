@@ -6,15 +6,17 @@ The workers are those of the running instance on this data directory, else our o
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import yaml
 
@@ -67,35 +69,35 @@ def ingest(
     """Counts of `soc ingest --json`. Raises Stopped when told to stop, ContentErrors when the workers cannot run."""
     began = time.monotonic()
     Policy.load(existing(config.rules, "rules"))  # what is cheap to know is known before anything is sent
-    bus, store = open_bus(config), open_store(config)
-    try:
+    with (
+        closing(open_bus(config)) as bus,
+        closing(open_store(config)) as store,
+        tempfile.TemporaryFile("w+", encoding="ascii", dir=config.data_dir) as ids,  # memory must not grow with records
+    ):
         created_from = datetime.now(UTC)
         before = sum(bus.end_offsets(DETECTIONS).values())
         with workers(config) as supervisor:
-            ids = _sent(config, bus, jobs, stop, tell)
+            received = _send(config, bus, jobs, ids, stop, tell)
             drain(bus, stop, supervisor, tell)
-        counts = fates(store, ids)
+        counts = fates(store, ids, received)
         alerts, _ = store.search_alerts(parse_query(f'event.created:>="{rfc3339(created_from)}"'), limit=1)
         wall_s = time.monotonic() - began
         return {
-            "received": len(ids),
+            "received": received,
             **counts,
             "detections": sum(bus.end_offsets(DETECTIONS).values()) - before,
             "alerts": alerts,
             "wall_s": round(wall_s, 3),
             "events_per_s": round(counts["stored"] / wall_s, 1),
         }
-    finally:
-        bus.close()
-        store.close()
 
 
-def _sent(config: Config, bus: Bus, jobs: Sequence[Job], stop: threading.Event, tell: Tell) -> list[str]:
-    """Ids of the records that the collectors sent."""
+def _send(config: Config, bus: Bus, jobs: Sequence[Job], ids: IO[str], stop: threading.Event, tell: Tell) -> int:
+    """How many records the collectors sent; their ids, a line each, go into the file."""
     sources = load_sources(existing(config.sources, "sources"))
     total = sum(size_of(path) for job in jobs for path in job.paths)
     done = 0
-    ids: list[str] = []
+    received = 0
     for job in jobs:
         sent = collect_ingest(
             job.paths,
@@ -106,15 +108,16 @@ def _sent(config: Config, bus: Bus, jobs: Sequence[Job], stop: threading.Event, 
             host=job.host,
             framing_of=framing_of(sources, job.source),
             progress=partial(_tell_read, tell, done, total),
+            sent=lambda some: ids.writelines(f"{record_id}\n" for record_id in some),
             stop=stop,
         )
         for name in sent.unreadable:
             log.warning("%s cannot be read and was left out", name)
-        ids += sent.ids
+        received += sent.received
         done += sum(size_of(path) for path in job.paths)
         if stop.is_set():
             raise Stopped
-    return ids
+    return received
 
 
 def _tell_read(tell: Tell, before: int, total: int, done: int, _: int) -> None:
@@ -127,13 +130,14 @@ def size_of(path: Path) -> int:
     return sum(p.stat().st_size for p in files)
 
 
-def fates(store: Store, ids: Sequence[str]) -> dict[str, int]:
+def fates(store: Store, ids: IO[str], received: int) -> dict[str, int]:
     """What became of the records. Those of files are never late (they are read when they are read) and never shed."""
     counts = {"stored": 0, "filtered": 0, "rejected": 0}
-    for start in range(0, len(ids), _CHUNK):
-        for fate in store.fates(ids[start : start + _CHUNK]).values():
+    ids.seek(0)
+    while chunk := [line.rstrip("\n") for line in islice(ids, _CHUNK)]:
+        for fate in store.fates(chunk).values():
             counts[fate] += 1
-    deficit = len(ids) - counts["stored"] - counts["filtered"] - counts["rejected"]
+    deficit = received - counts["stored"] - counts["filtered"] - counts["rejected"]
     return {**counts, "late": 0, "shed": 0, "deficit": deficit}
 
 

@@ -33,19 +33,17 @@ _RETRY_S: Final = 1.0
 
 @dataclass(slots=True)
 class Ingested:
-    """What was sent: `ids` of all records in order, `received` of them, `rejected` among those; `known` = records that
-    had been sent before, `files` read, `copies` (those that are the beginning of one already known), `unreadable`."""
+    """What was sent: `received` records, `rejected` among those; `known` = records that had been sent before, `files`
+    read, `copies` (those that are the beginning of one already known), `unreadable`. `ids` of all records in order,
+    unless the caller took them as they were sent."""
 
     ids: list[str] = field(default_factory=list)
+    received: int = 0
     rejected: int = 0
     known: int = 0
     files: int = 0
     copies: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
-
-    @property
-    def received(self) -> int:
-        return len(self.ids)
 
 
 def ingest(
@@ -60,12 +58,14 @@ def ingest(
     framing_of: FramingOf | None = None,
     multiline: str = "",
     progress: Callable[[int, int], None] = lambda done, total: None,
+    sent: Callable[[list[str]], None] | None = None,
     stop: threading.Event | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Ingested:
     """Send every record that was not sent before; durable on the bus and counted when it returns.
 
-    `folder` is the collectors' (shared with running ones). `progress` gets bytes done and in total, as on disk.
+    `folder` is the collectors' (shared with running ones). `progress` gets bytes done and in total, as on disk;
+    `sent` the ids of each turn once they are durable, which are then not kept in memory.
     Set `stop` to end after the turn at hand; the next call goes on there. Raises ContentError for a path that does not
     exist; TransportError if bus or state do not answer, but with a `stop` it waits for them until that is set.
     """
@@ -85,7 +85,8 @@ def ingest(
                     result.unreadable.append(content.name)
                     continue
                 with closing(followed.stream):
-                    _to_the_end(followed, reading, result, stop, partial(_tell, progress, done, total))
+                    take = result.ids.extend if sent is None else sent
+                    _to_the_end(followed, reading, result, take, stop, partial(_tell, progress, done, total))
                 result.files += 1
                 if isinstance(content, Content) and not content.member:
                     done += content.size
@@ -141,6 +142,7 @@ def _to_the_end(
     followed: Followed,
     reading: Reading,
     result: Ingested,
+    take: Callable[[list[str]], None],
     stop: threading.Event | None,
     tell: Callable[[int], None],
 ) -> None:
@@ -160,7 +162,8 @@ def _to_the_end(
             if followed.verdict == COPY:
                 result.copies.append(followed.origin.name)
         first = False
-        result.ids += [i.id if isinstance(i, RawRecord) else i.record.id for i in items]
+        take([i.id if isinstance(i, RawRecord) else i.record.id for i in items])
+        result.received += len(items)
         result.rejected += sum(isinstance(i, Rejected) for i in items)
         if followed.stream.framing != "evtx":
             tell(followed.position.at)
