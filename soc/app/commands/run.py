@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -17,8 +17,6 @@ run_commands = typer.Typer(
     name="run", no_args_is_help=True, help="Chạy hệ thống hoặc từng vai trò. · Run the workers until a signal."
 )
 
-_ROLES: Final = ("collect", "detect", "alert", "watch")
-
 
 def register(app: typer.Typer) -> None:
     app.add_typer(run_commands, rich_help_panel="Running")
@@ -31,11 +29,13 @@ def run_all(config: ConfigOption = None) -> None:
     settled = settings(config)
     configure("soc")
     named = ["--config", str(config)] if config else []
-    members = [("watch", ["watch"]), ("collect", ["collect"])]
-    members += [(f"detect-{n}", ["detect", "--number", str(n)]) for n in range(settled.detect.workers)]
-    members.append(("alert-0", ["alert"]))
-    order = sorted(members, key=lambda m: m[0] != "collect")
-    supervisor = Supervisor(settled.data_dir, [Role(member, ["run", *args, *named]) for member, args in order])
+    members = [
+        ("collect", ["collect"]),
+        *((f"detect-{n}", ["detect", "--number", str(n)]) for n in range(settled.detect.workers)),
+        ("alert-0", ["alert"]),
+        ("watch", ["watch"]),
+    ]
+    supervisor = Supervisor(settled.data_dir, [Role(member, ["run", *args, *named]) for member, args in members])
     raise typer.Exit(supervisor.run(stopping()))
 
 
