@@ -49,6 +49,7 @@ BUDGETS_S = {
     "normalize": 30,
     "parse": 40,
     "property": 180,
+    "watch": 20,
 }
 _spent: dict[str, float] = {}
 

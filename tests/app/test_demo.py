@@ -52,6 +52,12 @@ def test_the_demo_removes_nothing_that_it_did_not_make(soc: Soc, tmp_path: Path)
     assert precious.exists()
 
 
+def test_the_demos_workers_work_in_its_folder_whatever_the_environment_says(soc: Soc, tmp_path: Path) -> None:
+    ran = soc("demo", "--folder", tmp_path / "elsewhere")
+    assert (ran.code, "0 thiếu" in ran.err) == (0, True)
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_demo_speaks_english_when_asked(soc: Soc) -> None:
     ran = soc("demo", "--lang", "en")
     assert ran.code == 0
