@@ -12,10 +12,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
+from soc.event import SocError
+
 RAW: Final = "soc.raw"
 DETECTIONS: Final = "soc.detections"
 REJECTED: Final = "soc.rejected"
 TOPICS: Final = (RAW, DETECTIONS, REJECTED)
+
+
+class TooLargeError(SocError):
+    """Messages are larger than their topic takes. Nothing of the call was published; `at` are their indexes."""
+
+    def __init__(self, topic: str, limit: int, at: Sequence[int]) -> None:
+        super().__init__(f"{len(at)} messages are larger than the {limit} bytes that {topic} takes")
+        self.limit = limit
+        self.at = list(at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +84,14 @@ class Subscription(Protocol):
 
 class Bus(Protocol):
     def publish(self, topic: str, messages: Sequence[Message]) -> None:
-        """Hand over in order. May buffer; blocks (back-pressure) when the bound on unflushed bytes is reached."""
+        """Hand over in order. May buffer; blocks (back-pressure) when the bound on unflushed bytes is reached.
+
+        Raises TooLargeError, and then has published nothing; the caller sets those messages aside.
+        """
 
     def flush(self) -> None:
-        """Returns once everything published before is durable. Raises TransportError if it is not."""
+        """Returns once everything published before is durable. Raises TransportError if it is not (yet): call again,
+        what was not taken is kept and sent again."""
 
     def subscribe(
         self,

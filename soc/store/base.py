@@ -56,8 +56,14 @@ class Store(Protocol):
         events: Sequence[Event],
         rejected: Sequence[Rejected] = (),
         filtered: Sequence[RawRecord] = (),
+        *,
+        again: bool = False,
     ) -> Written:
-        """Durable when it returns; counts every *record* once in the ledger's roll-up, whatever is redelivered."""
+        """Durable when it returns; counts every *record* once in the ledger's roll-up, whatever is redelivered.
+
+        `again`: some of it may have been written before through other content (source definitions, units), so that a
+        store that files by what an event says must look for it everywhere.
+        """
 
     def event(self, event_id: str) -> Fields | None: ...
 

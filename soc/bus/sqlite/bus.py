@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from soc.bus.base import RAW, Message, OnChange
+from soc.bus.base import RAW, Message, OnChange, TooLargeError
 from soc.bus.sqlite.group import Groups
 from soc.bus.sqlite.heart import Heart
 from soc.bus.sqlite.subscription import SqliteSubscription
@@ -54,6 +54,7 @@ class SqliteBus:
         max_unflushed_bytes: int = 16 << 20,
         *,
         max_backlog_bytes: Mapping[str, int] = DEFAULT_BACKLOG,
+        max_message_bytes: int = 64 << 20,
         session_timeout_s: float = 10.0,
         max_poll_interval_s: float = 300.0,
         now: Callable[[], datetime] = _utc_now,
@@ -62,6 +63,7 @@ class SqliteBus:
         self._partitions = partitions
         self._max_unflushed_bytes = max_unflushed_bytes
         self._max_backlog_bytes = max_backlog_bytes
+        self._max_message_bytes = max_message_bytes
         self._session_timeout_s = session_timeout_s
         self._max_poll_interval_s = max_poll_interval_s
         self._now = now
@@ -81,7 +83,10 @@ class SqliteBus:
     # -- writing
 
     def publish(self, topic: str, messages: Sequence[Message]) -> None:
-        size = sum(len(m.key) + len(m.value) for m in messages) + 200 * len(messages)
+        sizes = [len(m.key) + len(m.value) for m in messages]
+        if too_large := [i for i, size in enumerate(sizes) if size > self._max_message_bytes]:
+            raise TooLargeError(topic, self._max_message_bytes, too_large)
+        size = sum(sizes) + 200 * len(messages)
         with self._lock:
             self._topic(topic)  # opened before anything is taken for it
             if (full := self._why_full(topic)) != "":

@@ -47,6 +47,8 @@ class SqliteStore:
         events: Sequence[Event],
         rejected: Sequence[Rejected] = (),
         filtered: Sequence[RawRecord] = (),
+        *,
+        again: bool = False,  # a day's file is found by the id alone
     ) -> Written:
         """Each day of the batch is written in one transaction; a batch over midnight in two."""
         written = Written()
