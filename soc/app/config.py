@@ -6,63 +6,17 @@ Precedence: environment (SOC_DATA_DIR) > the file > default. Relative paths are 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-import re2
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from soc.alert.policy import duration
+from soc.app.config_backends import BUSES, STORES, BusConfig, SqliteBusConfig, SqliteStoreConfig, StoreConfig
+from soc.app.config_types import Address, Duration, Regex, Section
 from soc.content import Mapped, read_yaml, unknown
 from soc.event import ContentError, ContentErrors
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str) and value.startswith("P"):  # ISO 8601, as dumped
-        return value
-    return value if isinstance(value, timedelta) else duration(str(value))
-
-
-def _listen(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"{value!r} is no address; write 127.0.0.1:5514, or [::1]:5514")
-    return value
-
-
-def _regex(value: str) -> str:
-    try:
-        re2.compile(value)
-    except re2.error as wrong:
-        raise ValueError(f"{value!r} is no regular expression (RE2): {wrong}") from None
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Address = Annotated[str, AfterValidator(_listen)]
-Regex = Annotated[str, AfterValidator(_regex)]
-
-
-class Section(BaseModel):
-    """A mapping of the configuration: unknown keys are errors, values are not changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SqliteBusConfig(Section):
-    type: Literal["sqlite"] = "sqlite"
-    partitions: int = Field(4, ge=1, le=64)
-    retention: Duration = timedelta(days=2)
-    #: Unread bytes of a topic from which collectors are held back.
-    max_backlog_mb: int = Field(2048, ge=16)
-
-
-class SqliteStoreConfig(Section):
-    type: Literal["sqlite"] = "sqlite"
-    #: Days that events are kept; TCVN 14423 asks three months of a level-3 system.
-    retention_days: int = Field(90, ge=1)
 
 
 class SyslogConfig(Section):
@@ -102,6 +56,7 @@ class FileConfig(Section):
     multiline: Regex | None = None
 
 
+COLLECTORS: Final[dict[str, type[Section]]] = {"syslog": SyslogConfig, "http": HttpConfig, "file": FileConfig}
 CollectConfig = Annotated[SyslogConfig | HttpConfig | FileConfig, Field(discriminator="type")]
 
 
@@ -120,8 +75,8 @@ class DetectConfig(Section):
 class Config(Section):
     data_dir: Path = Path("var")
     lang: Literal["vi", "en"] = "vi"
-    bus: SqliteBusConfig = SqliteBusConfig()
-    store: SqliteStoreConfig = SqliteStoreConfig()
+    bus: BusConfig = SqliteBusConfig()
+    store: StoreConfig = SqliteStoreConfig()
     org: Path | None = None
     rules: list[Path] = [Path("rules")]
     sources: list[Path] = [Path("pipelines/sources")]
@@ -168,13 +123,13 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
 
 
 def _mistake(path: Path, content: Mapped, error: Mapping[str, Any]) -> ContentError:
-    loc = [part for part in error["loc"] if part not in {"syslog", "http", "file"} or not isinstance(part, str)]
+    loc = [part for n, part in enumerate(error["loc"]) if not _is_type(error["loc"], n)]
     line, name = _place(content, loc)
     kind = error["type"]
     if kind == "extra_forbidden":
         return ContentError(path, line, unknown(str(loc[-1]), _known(loc[:-1], content)))
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        return ContentError(path, line, f"{name}: type is one of syslog, http, file")
+        return ContentError(path, line, f"{name}: type is one of {', '.join(_types(loc))}")
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should be", "must be")
     why = _WHY.get(kind) or message
     return ContentError(path, line, f"{name} {why}")
@@ -194,15 +149,36 @@ def _place(content: Mapped, loc: list[Any]) -> tuple[int, str]:
     return line, ".".join(str(part) for part in loc)
 
 
+def _types(loc: Sequence[Any]) -> Mapping[str, type[Section]]:
+    """The types that a section may be of, by their names; none for a section that has no type."""
+    if list(loc[:1]) == ["collect"] and len(loc) > 1:
+        return COLLECTORS
+    return {"bus": BUSES, "store": STORES}.get(str(loc[0]) if loc else "", {})
+
+
+def _is_type(loc: Sequence[Any], n: int) -> bool:
+    """Whether a part of pydantic's location is the type of a section, which is not a key of ours."""
+    return n == (2 if loc[0] == "collect" else 1) and loc[n] in _types(loc[:n])
+
+
 def _known(loc: list[Any], content: Mapped) -> list[str]:
     """Names that would have been right where an unknown one stood."""
-    model: type[BaseModel] = Config
-    if loc and loc[0] == "collect":
-        entry = content["collect"][loc[1]]
-        types: dict[str, type[BaseModel]] = {"syslog": SyslogConfig, "http": HttpConfig, "file": FileConfig}
-        model = types.get(entry.get("type"), SyslogConfig)
-    elif loc:
-        inner = Config.model_fields[str(loc[0])].annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
-    return list(model.model_fields)
+    section: type[BaseModel] = Config
+    node: Any = content
+    for n, part in enumerate(loc):
+        node = node[part]
+        if types := _types(loc[: n + 1]):
+            named = str(node.get("type", "sqlite")) if isinstance(node, Mapped) else ""
+            section = types.get(named, section)
+        elif isinstance(part, str):
+            section = _inner(section, part)
+    return list(section.model_fields)
+
+
+def _inner(section: type[BaseModel], key: str) -> type[BaseModel]:
+    """The section that a key of a section holds, alone or in a list."""
+    annotation = section.model_fields[key].annotation
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return section
