@@ -1,10 +1,11 @@
-# make setup | demo | test | check | bench — each sets up what it needs on a fresh Debian or Ubuntu machine.
+# make setup | demo | test | test-services | check | bench — each sets up what it needs on a fresh Debian or Ubuntu machine.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test check format bench coverage lock clean
+# make test-services starts the real Kafka and Elasticsearch, runs what needs them, and stops them again.
+.PHONY: setup demo test test-services check format bench coverage lock clean
 setup: $(STAMP)
 
 $(STAMP): requirements.lock deploy/bootstrap.lock pyproject.toml deploy/setup
@@ -15,7 +16,10 @@ demo: setup
 	@$(BIN)/soc demo
 
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -m "not services" $(PYTEST_FLAGS)
+
+test-services: setup
+	@sh deploy/with-services $(BIN)/python -m pytest -m services $(PYTEST_FLAGS)
 
 check: setup
 	$(BIN)/ruff format --check .
