@@ -142,9 +142,8 @@ class Search(Server):
         """It refuses to run as root: then it is nobody's, and so are its folders."""
         if os.getuid() != 0:
             return []
-        for folder, _, files in os.walk(self.folder):
-            for path in (folder, *(os.path.join(folder, name) for name in files)):
-                shutil.chown(path, "nobody", "nogroup")
+        for path in (self.folder, *self.folder.rglob("*")):
+            shutil.chown(path, "nobody", "nogroup")
         return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
     def answers(self) -> bool:

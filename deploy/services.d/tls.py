@@ -1,4 +1,4 @@
-"""Certificates and passwords of the secure profile: a CA of its own, a server certificate for loopback, random secrets."""
+"""Certificates and passwords of the secure profile: a CA of its own, a server certificate for loopback, secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DAYS = "30"
 
 
 def make(folder: Path) -> None:
-    """ca.pem, server.key (PKCS#8), server.pem, and server-keystore.pem (key, certificate, CA), unless they are there."""
+    """ca.pem, server.key (PKCS#8), server.pem, server-keystore.pem (key, certificate, CA), unless they are there."""
     keystore = folder / "server-keystore.pem"
     if keystore.exists():
         return

@@ -10,17 +10,16 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from soc.bus.base import RAW, REJECTED, Bus
+from soc.bus.base import Bus
+from soc.collect.publish import publish
 from soc.collect.spool import Batch, Outcome, Spool
-from soc.collect.wire import rejected_to_message, to_message
-from soc.event import RawRecord, Rejected, TransportError
+from soc.event import Rejected, TransportError
 
 log = logging.getLogger(__name__)
 
@@ -135,14 +134,7 @@ def forward_once(spool: Spool, bus: Bus) -> int:
     items, upto = spool.next()
     if not items:
         return 0
-    _publish(bus, items)  # 1.
+    publish(bus, items)  # 1.
     bus.flush()  # 2.
     spool.remove(upto)  # 3.
     return len(items)
-
-
-def _publish(bus: Bus, items: Sequence[RawRecord | Rejected]) -> None:
-    if records := [to_message(i) for i in items if isinstance(i, RawRecord)]:
-        bus.publish(RAW, records)
-    if rejected := [rejected_to_message(i) for i in items if isinstance(i, Rejected)]:
-        bus.publish(REJECTED, rejected)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from soc.bus.base import RAW, REJECTED, Bus
+from soc.bus.base import Bus
 from soc.collect.counts import Tally
+from soc.collect.publish import publish
 from soc.collect.receipt import Origin, Receipts
 from soc.collect.state import Done, FileState, Head, Intent, Position
 from soc.collect.stream import Stream, Turn
-from soc.collect.wire import rejected_to_message, to_message
 from soc.event import RawRecord, Rejected
 
 log = logging.getLogger(__name__)
@@ -90,9 +90,7 @@ class Reading:
             self._state.intend([(p.intent, p.head, p.followed.origin.name) for p in planned if not p.again])
             # 1. publish
             items = [item for p in planned for item in p.turn.items]
-            self._bus.publish(RAW, [to_message(i) for i in items if isinstance(i, RawRecord)])
-            if rejected := [rejected_to_message(i) for i in items if isinstance(i, Rejected)]:
-                self._bus.publish(REJECTED, rejected)
+            publish(self._bus, items)
             self._published = planned
             # 2. flush
             self._bus.flush()

@@ -11,7 +11,6 @@ from soc.alert import words
 from soc.app.backends import open_bus, open_store, stored
 from soc.app.commands import output
 from soc.app.commands.options import ConfigOption, JsonOption, SinceOption, UntilOption, language, settings
-from soc.bus.base import RAW
 from soc.event import nested, parse_rfc3339, rfc3339
 from soc.store.query import parse_query
 from soc.watch.ledger import balance
@@ -152,12 +151,12 @@ def replay(
     json_: JsonOption = False,
 ) -> None:
     """Send what was set aside through the pipeline again, as after a parser or a source definition was mended."""
-    from soc.collect.wire import to_message
+    from soc.collect.publish import publish
 
     settled = settings(config)
     store, bus = open_store(settled), open_bus(settled)
     items = store.rejected(since=output.moment(since, datetime.now(UTC)), limit=limit)
-    bus.publish(RAW, [to_message(r.record) for r in items])
+    publish(bus, [r.record for r in items])
     bus.flush()
     store.forget_rejected(r.record.id for r in items)  # last: a crash before it replays twice, which changes nothing
     if json_:
