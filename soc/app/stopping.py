@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 
+from soc.app.notify import STOPPING, notify
+
 
 def stopping() -> threading.Event:
     """Set by SIGTERM and SIGINT; a second signal ends the process at once."""
@@ -14,6 +16,7 @@ def stopping() -> threading.Event:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        notify(STOPPING, "STATUS=stopping")
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)

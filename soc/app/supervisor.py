@@ -1,7 +1,8 @@
 """`soc run all`: one process per role, started, watched, started again, stopped together.
 
 A role that dies is started again after a pause that doubles while it keeps dying. A role whose loop has not turned for
-two minutes is ended and started again: that is the watchdog for calls that hang.
+two minutes is ended and started again: that is the watchdog for calls that hang. A service manager that asks for it
+(sd_notify) is told by whoever it started: by the supervisor, or by a role that runs alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from soc.app.notify import ALIVE, READY, VARIABLES, notify, watchdog_s
+
 log = logging.getLogger("soc.run")
 
 #: Exit codes after which starting again is pointless: wrong usage, wrong content.
@@ -25,6 +28,8 @@ _STUCK_S: Final = 120.0
 _STOP_S: Final = 30.0
 _STEADY_S: Final = 30.0
 _LONGEST_PAUSE_S: Final = 30.0
+#: A beat is written, and told, at most so often: once a second, or twice in the time that a watchdog allows.
+_BEAT_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -52,10 +57,12 @@ class Supervisor:
     def run(self, stop: threading.Event) -> int:
         """Until `stop` is set or a role cannot run at all; the exit code."""
         code = 0
+        told = Manager()
         try:
             while not stop.is_set():
                 if (code := self._turn()) != 0:
                     break
+                told.turn(ready=self._all_turn())
                 stop.wait(0.2)
         finally:
             self._stop_all()
@@ -87,9 +94,17 @@ class Supervisor:
             role.pause_s = min(_LONGEST_PAUSE_S, role.pause_s * 2)
         return 0
 
+    def _all_turn(self) -> bool:
+        """Whether every role's loop has turned since it was started."""
+        now = time.monotonic()
+        return all(
+            role.process is not None and _idle_s(self.data_dir, role.member) < now - role.started for role in self.roles
+        )
+
     def _start(self, role: Role, now: float) -> None:
         beat_path(self.data_dir, role.member).parent.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {"SOC_PARENT": str(os.getpid()), "SOC_DATA_DIR": str(self.data_dir)}
+        environment = {name: value for name, value in os.environ.items() }
+        environment |= {"SOC_PARENT": str(os.getpid()), "SOC_DATA_DIR": str(self.data_dir)}
         if self.log_level:
             environment.setdefault("SOC_LOG", self.log_level)
         role.process = subprocess.Popen(
@@ -121,6 +136,26 @@ def beat_path(data_dir: Path, member: str) -> Path:
     return data_dir / "run" / f"{member}.beat"
 
 
+class Manager:
+    """The service manager that started this process, if one did: told that we are ready and that we live."""
+
+    def __init__(self) -> None:
+        self._watched = watchdog_s() > 0
+        self.every_s = min(_BEAT_S, watchdog_s() / 2 or _BEAT_S)
+        self._ready = False
+        self._last = 0.0
+
+    def turn(self, *, ready: bool = True) -> None:
+        """The loop has turned; `ready`: and does its work. May be called as often as one likes."""
+        now = time.monotonic()
+        if ready and not self._ready:
+            self._ready = notify(READY, "STATUS=running")
+        if now - self._last >= self.every_s:
+            self._last = now
+            if self._watched:
+                notify(ALIVE)
+
+
 class Beat:
     """Touched by a worker once a turn, at most once a second on disk; also ends a worker whose supervisor is gone."""
 
@@ -130,11 +165,13 @@ class Beat:
         self._stop = stop
         self._last = 0.0
         self._parent = int(os.environ.get("SOC_PARENT", "0"))
+        self._manager = Manager()
 
     def __call__(self) -> None:
         now = time.monotonic()
-        if now - self._last < 1.0:
+        if now - self._last < self._manager.every_s:
             return
+        self._manager.turn()
         self._last = now
         self._path.touch()
         if self._parent and os.getppid() != self._parent:
