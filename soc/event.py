@@ -108,6 +108,10 @@ def parse_rfc3339(text: str) -> datetime:
 
 # ---------------------------------------------------------------- what flows
 
+#: Source of records that other shippers write to topic soc.raw themselves: recognised as "auto" ones are, and counted
+#: apart in the ledger, for no collector of ours has received them.
+FOREIGN: Final = "bus"
+
 
 class LogSource(NamedTuple):
     """Sigma's logsource. As a rule's: what it asks for (None = any). As an event's: what the event is."""
@@ -122,7 +126,7 @@ class RawRecord:
     """One record as its sender wrote it.
 
     `id` comes from `record_id`. `received` is aware UTC. `data` is exactly what arrived, without framing.
-    `source` names a folder of pipelines/sources, or is "auto". `unit` is the uid that the collector's
+    `source` names a folder of pipelines/sources, or is "auto" or FOREIGN. `unit` is the uid that the collector's
     configuration registers for it ("" = none). `sender` is an address, host or path; `stream` is the path,
     connection or channel within it: (`sender`, `stream`) is the bus key, and order holds within it.
     `facts` are small texts of the collector: path, offset, record (1-based ordinal), peer, …

@@ -22,7 +22,7 @@ from soc.alert import build
 from soc.alert.entity import entity, named_entity
 from soc.alert.episodes import Change, Episodes
 from soc.alert.triage import Mutes
-from soc.app.detecting import Content, copies
+from soc.app.detecting import Content, copies, publish
 from soc.app.runner import Stopped, patiently
 from soc.bus.base import DETECTIONS, Bus, Delivery, Message, Partitions
 from soc.detect.correlate import Correlator
@@ -137,7 +137,7 @@ class AlertWorker:
                 found += part.correlator.close(self.now() - _QUIET)
         messages: list[Message] = [m for d in found for m in copies(d, self.content)]
         if messages:
-            patiently(lambda: self.bus.publish(DETECTIONS, messages), "publishing correlations", stop)  # 1. publish
+            patiently(lambda: publish(self.bus, messages), "publishing correlations", stop)  # 1. publish
         changes = [c for number, some in alerting.items() for c in self._episodes(number, some)]
         self._write(changes, stop)  # 2. write alerts
         if messages:

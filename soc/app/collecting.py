@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
 
 from soc.app.backends import open_bus
+from soc.app.books import node
 from soc.app.check import collector_mistakes
 from soc.app.config import CollectConfig, Config, FileConfig, SyslogConfig
 from soc.app.content import load_units_of
@@ -15,8 +19,12 @@ from soc.collect.base import Collecting, CollectorConfig
 from soc.collect.file import FileSource
 from soc.collect.http import HttpListener
 from soc.collect.syslog import SyslogListener
-from soc.event import ContentErrors
+from soc.event import ContentErrors, TransportError
 from soc.normalize import Sources, load_sources
+from soc.watch.counts import Reporter
+
+#: How late the ledger of other machines knows what arrived here.
+_REPORT_EVERY_S: Final = 15.0
 
 
 def run(config: Config, stop: threading.Event, beat: Callable[[], None]) -> None:
@@ -36,9 +44,18 @@ def run(config: Config, stop: threading.Event, beat: Callable[[], None]) -> None
         )
         beating = threading.Thread(target=_beat, args=(stop, beat), name="beat", daemon=True)
         beating.start()
+        if config.bus.type != "sqlite":  # elsewhere the ledger cannot read our folder
+            reporter = Reporter(bus, node(config), config.data_dir / "collect")
+            threading.Thread(target=_report, args=(stop, reporter), name="report", daemon=True).start()
         collecting.run(stop)
     finally:
         bus.close()
+
+
+def _report(stop: threading.Event, reporter: Reporter) -> None:
+    while not stop.wait(_REPORT_EVERY_S):
+        with suppress(TransportError):  # the forwarding thread says what is wrong with the bus
+            reporter.report(datetime.now(UTC))
 
 
 def _beat(stop: threading.Event, beat: Callable[[], None]) -> None:

@@ -12,15 +12,16 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final
 
 from soc.alert.entity import entity, named_entity
 from soc.alert.policy import Policy
 from soc.app.runner import Stopped, bisected, patiently
-from soc.bus.base import DETECTIONS, RAW, REJECTED, Bus, Delivery, Message
+from soc.bus.base import DETECTIONS, RAW, REJECTED, Bus, Delivery, Message, Partitions, TooLargeError
 from soc.collect.wire import from_delivery, rejected_from_delivery
 from soc.detect import RuleSet
 from soc.detect.correlate import Correlator
-from soc.detect.wire import completed, to_message
+from soc.detect.wire import completed, lighter, to_message
 from soc.enrich import Enricher
 from soc.event import Batch, Detection, RecordError, Rejected
 from soc.normalize import Sources
@@ -29,7 +30,9 @@ from soc.store.base import Store
 
 log = logging.getLogger("soc.detect")
 
-GROUP = "detect"
+GROUP: Final = "detect"
+#: Records of one batch, at most, of workers that run with the default settings.
+_LARGEST_BATCH: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -57,14 +60,15 @@ def detect(
     beat: Callable[[], None] = lambda: None,
 ) -> None:
     """Works until `stop` is set. `beat` is called once a turn, for whoever watches that the loop lives."""
-    subscription = bus.subscribe(RAW, GROUP, member=member)
+    heirs = Inherited(max(2 * max_records, _LARGEST_BATCH))
+    subscription = bus.subscribe(RAW, GROUP, member=member, on_assigned=heirs.assigned)
     set_aside = bus.subscribe(REJECTED, GROUP, member=member)
     try:
         while not stop.is_set():
             beat()
             try:
                 deliveries = patiently(lambda: subscription.poll(max_records, poll_s), "reading soc.raw", stop)
-                turn(bus, store, content, deliveries, stop)
+                turn(bus, store, content, deliveries, stop, again=heirs.perhaps_written(deliveries))
                 if deliveries:
                     patiently(subscription.commit, "committing soc.raw", stop)  # 4. commit what was read
                 refused = patiently(lambda: set_aside.poll(max_records, 0.0), "reading soc.rejected", stop)
@@ -78,8 +82,46 @@ def detect(
         subscription.close()
 
 
-def turn(bus: Bus, store: Store, content: Content, deliveries: Sequence[Delivery], stop: threading.Event) -> Batch:
-    """Everything between reading and committing one batch."""
+class Inherited:
+    """Which records the owner of a partition before us may have written and not committed.
+
+    It wrote one batch at a time and committed before the next one, so these are the first ones of each partition
+    that we are given. Its content may have been another than ours: the store is told, see `Store.write`.
+    """
+
+    def __init__(self, records: int) -> None:
+        self._records = records  # as many as a batch can have had
+        self._until: dict[int, int | None] = {}
+
+    def assigned(self, partitions: Partitions) -> None:
+        self._until |= dict.fromkeys(partitions)
+
+    def perhaps_written(self, deliveries: Sequence[Delivery]) -> bool:
+        """Whether one of the records is such. Call it with every batch."""
+        found = False
+        for delivery in deliveries:
+            if delivery.partition not in self._until:
+                continue
+            until = self._until[delivery.partition]
+            if until is None:
+                self._until[delivery.partition] = until = delivery.offset + self._records
+            if delivery.offset < until:
+                found = True
+            else:
+                del self._until[delivery.partition]
+        return found
+
+
+def turn(
+    bus: Bus,
+    store: Store,
+    content: Content,
+    deliveries: Sequence[Delivery],
+    stop: threading.Event,
+    *,
+    again: bool = False,
+) -> Batch:
+    """Everything between reading and committing one batch; `again` as in `Store.write`."""
     if not deliveries:
         return Batch()
     batch = bisected(
@@ -89,9 +131,9 @@ def turn(bus: Bus, store: Store, content: Content, deliveries: Sequence[Delivery
         lambda one, trace: Batch(rejected=[Rejected(from_delivery(one), "internal_error", trace, "match")]),
     )
     messages = published(batch, content)
-    patiently(lambda: store_batch(store, batch), "storing events", stop)  # 1. write events
+    patiently(lambda: store_batch(store, batch, again), "storing events", stop)  # 1. write events
     if messages:
-        patiently(lambda: bus.publish(DETECTIONS, messages), "publishing detections", stop)  # 2. publish
+        patiently(lambda: publish(bus, messages), "publishing detections", stop)  # 2. publish
         patiently(bus.flush, "flushing detections", stop)  # 3. flush
     return batch
 
@@ -141,9 +183,9 @@ def parsed(deliveries: Sequence[Delivery], sources: Sources, lateness: timedelta
     return batch
 
 
-def store_batch(store: Store, batch: Batch) -> None:
+def store_batch(store: Store, batch: Batch, again: bool = False) -> None:
     """Write the batch; a document that the store will never take is set aside with its reason."""
-    written = store.write(batch.events, batch.rejected, batch.filtered)
+    written = store.write(batch.events, batch.rejected, batch.filtered, again=again)
     if written.refused:
         records = {record.id: record for record in batch.records}
         refused = [
@@ -151,7 +193,19 @@ def store_batch(store: Store, batch: Batch) -> None:
             for event in batch.events
             if event.id in written.refused
         ]
+        log.warning(
+            "the store refused %s events, see `soc rejected list`; the first: %s", len(refused), refused[0].detail
+        )
         store.write((), refused)
+
+
+def publish(bus: Bus, messages: Sequence[Message]) -> None:
+    """Detections onto their topic. One that is too large for it goes without the texts of its event."""
+    try:
+        bus.publish(DETECTIONS, messages)
+    except TooLargeError as wrong:
+        log.warning("%s; they go on without the long values of their events", wrong)
+        bus.publish(DETECTIONS, [lighter(m) if n in wrong.at else m for n, m in enumerate(messages)])
 
 
 def keep_refused(store: Store, deliveries: Sequence[Delivery], stop: threading.Event) -> None:

@@ -23,6 +23,7 @@ import yaml
 from soc.alert.policy import Policy
 from soc.app import alerting, detecting
 from soc.app.backends import open_bus, open_store
+from soc.app.books import node
 from soc.app.config import Config
 from soc.app.locks import is_running
 from soc.app.paths import existing
@@ -35,6 +36,7 @@ from soc.event import ContentError, ContentErrors, rfc3339
 from soc.normalize import load_sources
 from soc.store.base import Store
 from soc.store.query import parse_query
+from soc.watch.counts import Reporter
 
 log = logging.getLogger("soc.ingest")
 
@@ -78,6 +80,8 @@ def ingest(
         before = sum(bus.end_offsets(DETECTIONS).values())
         with workers(config) as supervisor:
             received = _send(config, bus, jobs, ids, stop, tell)
+            if config.bus.type != "sqlite":
+                Reporter(bus, node(config), config.data_dir / "collect").report(datetime.now(UTC))
             drain(bus, stop, supervisor, tell)
         counts = fates(store, ids, received)
         alerts, _ = store.search_alerts(parse_query(f'event.created:>="{rfc3339(created_from)}"'), limit=1)

@@ -11,14 +11,16 @@ from typing import Final
 
 from soc.app import alerting, detecting
 from soc.app.backends import open_bus, open_store
+from soc.app.books import balanced
+from soc.app.books import member as group_member
 from soc.app.config import Config, FileConfig
 from soc.app.content import load_content
 from soc.app.locks import RoleLock
 from soc.app.supervisor import Beat
-from soc.bus.base import TOPICS, Bus
+from soc.bus.base import COUNTS, TOPICS, Bus
 from soc.event import TransportError
 from soc.store.base import Store
-from soc.watch.ledger import balance
+from soc.watch import counts
 
 log = logging.getLogger("soc.roles")
 
@@ -46,7 +48,9 @@ def detect(config: Config, stop: threading.Event, number: int = 0) -> None:
     name = f"detect-{number}"
     content = load_content(config)
     with member(config, name, stop) as (bus, store, beat):
-        detecting.detect(bus, store, content, stop, member=name, max_records=config.detect.batch, beat=beat)
+        detecting.detect(
+            bus, store, content, stop, member=group_member(config, name), max_records=config.detect.batch, beat=beat
+        )
 
 
 def alert(config: Config, stop: threading.Event, number: int = 0) -> None:
@@ -56,25 +60,33 @@ def alert(config: Config, stop: threading.Event, number: int = 0) -> None:
         worker = alerting.AlertWorker(
             bus, store, content, lambda: datetime.now(UTC), lang=config.lang, url=config.console_url
         )
-        worker.run(stop, member=name, max_records=config.detect.batch, beat=beat)
+        worker.run(stop, member=group_member(config, name), max_records=config.detect.batch, beat=beat)
 
 
 def watch(config: Config, stop: threading.Event) -> None:
-    """Each minute: events and bus records past their retention are deleted, a deficit of the ledger is told."""
+    """Each minute: what is past its retention is deleted, a deficit of the ledger is told; counts are kept as they
+    come."""
     told: set[object] = set()
     with member(config, "watch", stop) as (bus, store, beat):
+        subscription = bus.subscribe(COUNTS, counts.GROUP, member=group_member(config, "watch"))
         next_turn = 0.0
-        while not stop.wait(1.0):
-            beat()
-            next_turn -= 1.0
-            if next_turn > 0:
-                continue
-            next_turn = _WATCH_EVERY_S
-            try:
-                _tidy(config, bus, store)
-                _judge(config, store, told)
-            except TransportError as broken:
-                log.warning("%s; trying again in a minute", broken)
+        try:
+            while not stop.wait(1.0):
+                beat()
+                next_turn -= 1.0
+                try:
+                    if deliveries := subscription.poll(1000, 0.0):
+                        counts.keep(store, deliveries)
+                        subscription.commit()
+                    if next_turn <= 0:
+                        next_turn = _WATCH_EVERY_S
+                        _tidy(config, bus, store)
+                        _judge(config, store, told)
+                except TransportError as broken:
+                    next_turn = _WATCH_EVERY_S
+                    log.warning("%s; trying again in a minute", broken)
+        finally:
+            subscription.close()
 
 
 def _tidy(config: Config, bus: Bus, store: Store) -> None:
@@ -88,7 +100,7 @@ def _tidy(config: Config, bus: Bus, store: Store) -> None:
 
 def _judge(config: Config, store: Store, told: set[object]) -> None:
     now = datetime.now(UTC)
-    for row in balance(store, config.data_dir / "collect", now - timedelta(days=1)):
+    for row in balanced(config, store, now - timedelta(days=1), now):
         settled = row.hour + timedelta(hours=1) + _SETTLED < now
         if row.deficit and settled and row not in told:
             told.add(row)

@@ -103,7 +103,7 @@ class Supervisor:
 
     def _start(self, role: Role, now: float) -> None:
         beat_path(self.data_dir, role.member).parent.mkdir(parents=True, exist_ok=True)
-        environment = {name: value for name, value in os.environ.items() }
+        environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
         environment |= {"SOC_PARENT": str(os.getpid()), "SOC_DATA_DIR": str(self.data_dir)}
         if self.log_level:
             environment.setdefault("SOC_LOG", self.log_level)

@@ -17,7 +17,8 @@ from soc.event import SocError
 RAW: Final = "soc.raw"
 DETECTIONS: Final = "soc.detections"
 REJECTED: Final = "soc.rejected"
-TOPICS: Final = (RAW, DETECTIONS, REJECTED)
+COUNTS: Final = "soc.counts"
+TOPICS: Final = (RAW, DETECTIONS, REJECTED, COUNTS)
 
 
 class TooLargeError(SocError):

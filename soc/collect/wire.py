@@ -6,7 +6,7 @@
              a rejected record has code, detail and stage beside them
 
 A message without our headers comes from a foreign shipper that writes to the topic itself. Its id is where it stands
-(topic, partition, offset), its time of receipt is when the bus took it, its source "auto".
+(topic, partition, offset), its time of receipt is when the bus took it, its source FOREIGN.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 import orjson
 
 from soc.bus.base import Delivery, Message
-from soc.event import RECORD_ERROR_CODES, RawRecord, Rejected, rfc3339
+from soc.event import FOREIGN, RECORD_ERROR_CODES, RawRecord, Rejected, rfc3339
 
 
 @lru_cache(maxsize=1024)  # a batch shares its time of receipt
@@ -76,6 +76,7 @@ def _foreign(delivery: Delivery) -> RawRecord:
         id=f"{delivery.published:%Y%m%d}-{place}",
         data=delivery.value,
         received=delivery.published,
+        source=FOREIGN,
         sender=delivery.key.decode("utf-8", "backslashreplace"),
         stream=f"{delivery.topic}-{delivery.partition}",
     )

@@ -14,6 +14,8 @@ from soc.event import Detection, Event, Matched, RecordError, digest, parse_rfc3
 
 #: A detection carries its event, so that correlation and alert need not ask the store; long texts are cut here.
 _MAX_TEXT: Final = 8_192
+#: What is left of a text where even that is too much.
+_SHORT: Final = 256
 
 
 def detection_id(rule_id: str, rule_version: str, event_id: str) -> str:
@@ -59,6 +61,19 @@ def to_message(detection: Detection, key: bytes) -> Message:
             "evidence": detection.evidence,
         }
     return Message(key, orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS))
+
+
+def lighter(message: Message) -> Message:
+    """The same detection with what identifies it and short texts only: for a topic that does not take the whole."""
+    body = orjson.loads(message.value)
+    for name, value in body["fields"].items():
+        if not isinstance(value, str | int | float):
+            text = orjson.dumps(value)
+            body["fields"][name] = value if len(text) <= _SHORT else "…"
+        elif isinstance(value, str):
+            body["fields"][name] = value[:_SHORT]
+    body["matched"] = [[str(text)[:_SHORT] for text in found] for found in body["matched"]]
+    return replace(message, value=orjson.dumps(body))
 
 
 def from_delivery(delivery: Delivery) -> Detection:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from soc.event import ContentError, ContentErrors, Event, LogSource, RawRecord, RecordError
+from soc.event import FOREIGN, ContentError, ContentErrors, Event, LogSource, RawRecord, RecordError
 from soc.normalize.compile import Compiled, compiled, logsources
 from soc.normalize.language import read_definition
 from soc.normalize.model import Definition
@@ -79,10 +79,10 @@ class Sources:
     def events(self, record: RawRecord) -> list[Event]:
         """Events of the record; [] = filtered by policy. Raises RecordError.
 
-        A record of source "auto" that no source knows, or of a source that is not loaded, becomes an event of source
-        "unknown": kept, never dropped.
+        A record of source "auto" or FOREIGN that no source knows, or of a source that is not loaded, becomes an event
+        of source "unknown": kept, never dropped.
         """
-        if record.source != AUTO:
+        if record.source not in (AUTO, FOREIGN):
             source = self._sources.get(record.source)
             return [unknown(record)] if source is None else source.events(record)
         key = (record.sender, record.stream, shape(record.data))
@@ -132,7 +132,7 @@ def load_sources(paths: Sequence[Path]) -> Sources:
         except ContentErrors as bad:
             errors += bad.errors
             continue
-        if definition.name in sources or definition.name in (AUTO, UNKNOWN):
+        if definition.name in sources or definition.name in (AUTO, FOREIGN, UNKNOWN):
             errors.append(ContentError(folder / "source.yml", 1, f"the name {definition.name!r} is taken"))
             continue
         sources[definition.name] = Source(

@@ -59,7 +59,7 @@ def test_any_foreign_message_is_a_record_with_its_bytes(headers: dict[str, bytes
 def test_a_foreign_message_is_known_by_where_it_stands() -> None:
     record = from_delivery(delivered(Message(b"fw\xff1", b"<13>x", {"trace": b"1"})))
     assert record == RawRecord(
-        "20261124-soc.raw-3-18422", b"<13>x", PUBLISHED, sender="fw\\xff1", stream="soc.raw-3", source="auto"
+        "20261124-soc.raw-3-18422", b"<13>x", PUBLISHED, sender="fw\\xff1", stream="soc.raw-3", source="bus"
     )
 
 

@@ -9,11 +9,11 @@ import typer
 
 from soc.alert import words
 from soc.app.backends import open_bus, open_store, stored
+from soc.app.books import balanced
 from soc.app.commands import output
 from soc.app.commands.options import ConfigOption, JsonOption, SinceOption, UntilOption, language, settings
 from soc.event import nested, parse_rfc3339, rfc3339
 from soc.store.query import parse_query
-from soc.watch.ledger import balance
 
 events = typer.Typer(name="events", no_args_is_help=True, help="Sự kiện đã lưu. · Stored events.")
 rejected = typer.Typer(
@@ -69,7 +69,8 @@ def search(
 def ledger(config: ConfigOption = None, since: SinceOption = None, json_: JsonOption = False) -> None:
     """Sổ đối chiếu: nhận, lưu, loại, thiếu. · Every record's fate by unit, source and hour. Exit 1 on a deficit."""
     settled = settings(config, reading=True)
-    rows = balance(stored(settled), settled.data_dir / "collect", output.moment(since, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    rows = balanced(settled, stored(settled), output.moment(since, now), now)
     if json_:
         output.document(
             rows=[
