@@ -1,0 +1,101 @@
+"""Known differences: a rule of the engine in; what its Lucene query finds more or less than the engine does.
+
+Each is measured against a real server, construct by construct and rule by rule, in tests/services/meaning.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from soc.author.lucene import Kind
+from soc.detect import Rule
+from soc.detect.detection import Ask, leaves
+from soc.detect.pattern import Wild
+from soc.detect.predicate import Cidr, Exists, Null, Regex, Text
+
+#: Characters of the longest value that is searched: 4 bytes each fit into Lucene's longest term (32,766 bytes).
+LONGEST: Final = 8191
+
+#: Code → what is different; `{fields}` are those that it concerns in the rule.
+REASONS: Final = {
+    "long": "less: values longer than {longest} characters are not searched ({fields})",
+    "case": "more: letter case does not count in a search, but it does in the rule's regular expression ({fields})",
+    "null": "{fields}: a search takes absent, null, an empty list and a value too long to be searched for the same",
+    "keywords": "less and more: words without a field are looked for in the index's default fields alone, "
+    "and there in JSON's and XML's names, too",
+    "alternatives": "more: every one of these names may hold the value, the engine asks the first that the event has "
+    "({fields})",
+    "letters": "less: composed and decomposed accents, final sigma and the like are different letters ({fields})",
+    "network": "less: IPv6 addresses are met in their usual spelling alone ({fields})",
+    "unsearchable": "less: not searchable in the index ({fields})",
+    "size": "the query has {fields} clauses: a server may refuse it (indices.query.bool.max_clause_count)",
+    "feeds": "alone it is no alert: it feeds {fields}, which no query can say",
+}
+
+#: What holds for every query, and is not repeated for each.
+GENERAL: Final = (
+    "The query does not ask for the log source: other sources' events in the same indices are searched, too.",
+    "Numbers are texts in a search but for those of ECS: 5 is not 5.0.",
+    "Letters are compared one by one after lower-casing: ſ is not s, ς is not σ, İ is i.",
+    "A field is looked up under its mapped names; the engine looks under the rule's own name, too.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`code` is one of REASONS; `text` says it for this rule."""
+
+    code: str
+    text: str
+
+
+def differences(rule: Rule, kind: Kind, feeds: Sequence[str] = (), clauses: int = 0) -> tuple[Difference, ...]:
+    """Those that apply to the rule, in the order of REASONS. `clauses`: of a query that is large, 0 if it is not."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for ask in leaves(rule.tree):
+        for code, name in _of(ask, kind):
+            found[code][name] = None
+    if clauses:
+        found["size"][f"{clauses:,}"] = None
+    for correlation in feeds:
+        found["feeds"][correlation] = None
+    return tuple(
+        Difference(code, text.format(fields=", ".join(found[code]), longest=f"{LONGEST:,}"))
+        for code, text in REASONS.items()
+        if code in found
+    )
+
+
+def _of(ask: Ask, kind: Kind) -> Iterator[tuple[str, str]]:
+    if ask.field is None:
+        yield "keywords", ""
+    names = ask.targets or ((ask.field,) if ask.field else ())
+    if len(names) > 1:
+        yield "alternatives", " | ".join(names)
+    for name in names:
+        if not kind(name):
+            yield "unsearchable", name
+    shown = names[0] if names else "words"
+    texts = any(kind(name) in ("keyword", "flattened") for name in names)
+    for predicate in ask.predicates:
+        if isinstance(predicate, Null | Exists):
+            yield "null", shown
+        elif isinstance(predicate, Regex):
+            yield "long", shown
+            if "i" not in predicate.flags and "(?i" not in predicate.pattern:
+                yield "case", shown
+        elif isinstance(predicate, Cidr) and texts:
+            yield "network", shown
+        elif isinstance(predicate, Text):
+            if texts and any(isinstance(part, Wild) for part in predicate.parts):
+                yield "long", shown
+            if not all(part.isascii() for part in predicate.parts if isinstance(part, str)):
+                yield "letters", shown
+
+
+def clauses(query: str) -> int:
+    """About how many clauses a server makes of a query."""
+    return query.count(" OR ") + query.count(" AND ") + 1
