@@ -16,14 +16,14 @@ from kafka.admin import (
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
-    KafkaAdminClient,
     ResourcePattern,
     ResourcePatternFilter,
     ResourceType,
 )
-from kafka.errors import KafkaError
+from kafka.errors import SecurityDisabledError
 
 from soc.bus.base import TOPICS
+from soc.bus.kafka.administration import Administration
 from soc.content import Mapped, read_yaml, unknown
 from soc.event import ContentError, ContentErrors, TransportError
 
@@ -94,7 +94,7 @@ class Plan:
         return len(self.add) + len(self.remove)
 
 
-def plan(admin: KafkaAdminClient, components: Iterable[Component], prefix: str = "") -> Plan:
+def plan(cluster: Administration, components: Iterable[Component], prefix: str = "") -> Plan:
     """The table against the cluster. Raises TransportError.
 
     Ours, and so removed where the table does not name it, is what allows one of the table's users something on a topic
@@ -106,29 +106,26 @@ def plan(admin: KafkaAdminClient, components: Iterable[Component], prefix: str =
         wanted |= component.grants(prefix)
         principals |= {f"User:{prefix}{user}" for user in component.users}
     there = set()
-    for grant in _existing(admin):
+    for grant in _existing(cluster):
         ours = grant.kind == "cluster" or grant.name.startswith(prefix + _OURS)
         if grant.principal in principals and ours:
             there.add(grant)
     return Plan(tuple(sorted(wanted - there)), tuple(sorted(there - wanted)), len(wanted & there))
 
 
-def apply(admin: KafkaAdminClient, made: Plan) -> None:
+def apply(cluster: Administration, made: Plan) -> None:
     """Add first, then remove, so that nobody is locked out in between. Raises TransportError."""
-    try:
-        if made.add:
-            failed = admin.create_acls([_acl(grant) for grant in made.add])["failed"]
-            if failed:
-                raise TransportError(f"Kafka refused {len(failed)} ACLs: {failed[0].__name__}")
-        if made.remove:
-            for _, _, error in admin.delete_acls([_exactly(grant) for grant in made.remove]):
-                if error.errno:
-                    raise TransportError(f"Kafka refused to remove an ACL: {error.__name__}")
-    except KafkaError as wrong:
-        raise TransportError(f"ACLs cannot be changed: {_why(wrong)}") from wrong
+    if made.add:
+        told = cluster.ask("adding ACLs", lambda admin: admin.create_acls([_acl(grant) for grant in made.add]))
+        if failed := told["failed"]:
+            raise TransportError(f"Kafka refused {len(failed)} ACLs: {failed[0].__name__}")
+    if made.remove:
+        gone = cluster.ask("removing ACLs", lambda admin: admin.delete_acls([_exactly(one) for one in made.remove]))
+        if refused := [error for _, _, error in gone if error.errno]:
+            raise TransportError(f"Kafka refused to remove {len(refused)} ACLs: {refused[0].__name__}")
 
 
-def _existing(admin: KafkaAdminClient) -> list[Grant]:
+def _existing(cluster: Administration) -> list[Grant]:
     """All ACLs of the cluster that allow something on topics, groups and the cluster."""
     anything = ACLFilter(
         principal=None,
@@ -138,9 +135,13 @@ def _existing(admin: KafkaAdminClient) -> list[Grant]:
         resource_pattern=ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
     )
     try:
-        found, _ = admin.describe_acls(anything)
-    except KafkaError as wrong:
-        raise TransportError(f"ACLs cannot be read: {_why(wrong)}") from wrong
+        found, _ = cluster.ask("reading ACLs", lambda admin: admin.describe_acls(anything))
+    except TransportError as wrong:
+        if isinstance(wrong.__cause__, SecurityDisabledError):
+            raise TransportError(
+                "this Kafka has no authorizer (authorizer.class.name): it lets everybody in"
+            ) from wrong
+        raise
     kinds = {kind: name for name, kind in _TYPES.items()}
     return [
         Grant(
@@ -154,14 +155,6 @@ def _existing(admin: KafkaAdminClient) -> list[Grant]:
         for acl in found
         if acl.resource_pattern.resource_type in kinds
     ]
-
-
-def _why(wrong: KafkaError) -> str:
-    sentences = {
-        "SecurityDisabledError": "this cluster has no authorizer (authorizer.class.name), so it asks nobody",
-        "ClusterAuthorizationFailedError": "this user may not; it takes a super user, or the table's `admin`",
-    }
-    return sentences.get(type(wrong).__name__, str(wrong) or type(wrong).__name__)
 
 
 def _acl(grant: Grant) -> ACL:

@@ -1,0 +1,48 @@
+"""A configuration and a role in, the configuration with that role's own user and secret files out.
+
+So one file serves every role with least privilege: `user: "soc-{role}"`, `password_file: kafka-soc-{role}.password`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from soc.app.config import Config
+
+#: Who asks: the workers; a person's commands that look (`reader`), triage (`analyst`), send files (`ingest`); set-up.
+Role = Literal["collect", "detect", "alert", "watch", "reader", "analyst", "ingest", "doctor", "admin"]
+
+_PLACE: Final = "{role}"
+_TEXTS: Final = ("user",)
+_FILES: Final = ("password_file", "api_key_file")
+
+
+def as_role(config: Config, role: Role, environment: Mapping[str, str] = os.environ) -> Config:
+    """`{role}` in users and secret files becomes the role; a secret file that names no folder of its own root
+    (a relative path) is taken from $CREDENTIALS_DIRECTORY where it lies there.
+
+    systemd sets that variable for LoadCredential= (systemd.exec(5)); the containers set it to /run/secrets.
+    """
+    folder = environment.get("CREDENTIALS_DIRECTORY", "")
+    changed = {}
+    for name in ("bus", "store"):
+        section = getattr(config, name)
+        update: dict[str, Any] = {}
+        for key in _TEXTS:
+            if _PLACE in (text := getattr(section, key, "")):
+                update[key] = text.replace(_PLACE, role)
+        for key in _FILES:
+            if (path := getattr(section, key, None)) is not None:
+                update[key] = _found(Path(str(path).replace(_PLACE, role)), folder)
+        if update:
+            changed[name] = section.model_copy(update=update)
+    return config.model_copy(update=changed) if changed else config
+
+
+def _found(path: Path, folder: str) -> Path:
+    if folder and not path.is_absolute() and (inside := Path(folder) / path).is_file():
+        return inside
+    return path
