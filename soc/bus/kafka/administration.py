@@ -1,0 +1,102 @@
+"""Questions about topics and groups in, the cluster's answers out: an admin client, opened when it is needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeVar
+
+from kafka import KafkaAdminClient, errors
+
+from soc.bus.kafka.access import REQUEST_S, Cluster
+from soc.bus.kafka.failures import FAILURES, failures, missing, sentence
+from soc.event import TransportError
+
+Result = TypeVar("Result")
+
+_PAUSE_S: Final = 0.1
+
+
+def open_admin(cluster: Cluster) -> KafkaAdminClient:
+    """An admin client that has seen a broker. Raises TransportError, and then says what to look at."""
+    settings = cluster.settings()
+    try:
+        return KafkaAdminClient(client_id="soc-admin", **settings)
+    except errors.KafkaTimeoutError as wrong:
+        raise TransportError(cluster.unreachable()) from wrong
+    except FAILURES as wrong:
+        raise TransportError(sentence(wrong, cluster)) from wrong
+
+
+@contextmanager
+def admin_of(cluster: Cluster) -> Iterator[KafkaAdminClient]:
+    """An admin client for the time of the block. Raises TransportError."""
+    admin = open_admin(cluster)
+    try:
+        yield admin
+    finally:
+        close(admin)
+
+
+def close(client: Any) -> None:
+    """Close a client that may have failed already."""
+    with suppress(*FAILURES):
+        client.close()
+
+
+class Administration:
+    """Thread-safe; one question at a time. The client is opened anew after a failure."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._lock = threading.Lock()
+        self._admin: KafkaAdminClient | None = None
+
+    def ask(
+        self, what: str, question: Callable[[KafkaAdminClient], Result], topic: str = "", group: str = ""
+    ) -> Result:
+        """The answer. `what` is being done, for the sentence of the TransportError.
+
+        Answers that say "not yet" (a coordinator that is being elected, a leader that moves) are asked for again
+        until REQUEST_S is over.
+        """
+        deadline = time.monotonic() + REQUEST_S
+        with self._lock:
+            while True:
+                try:
+                    return self._asked(what, question, topic, group)
+                except TransportError as wrong:
+                    self._drop()
+                    soon = isinstance(wrong.__cause__, errors.BrokerResponseError) and wrong.__cause__.retriable
+                    if not soon or isinstance(wrong.__cause__, errors.UnknownTopicOrPartitionError):
+                        raise
+                    if time.monotonic() > deadline:
+                        raise
+                time.sleep(_PAUSE_S)
+
+    def _asked(self, what: str, question: Callable[[KafkaAdminClient], Result], topic: str, group: str) -> Result:
+        if self._admin is None:
+            self._admin = open_admin(self.cluster)
+        with failures(self.cluster, what, topic, group):
+            return question(self._admin)
+
+    def partitions(self, topic: str) -> list[int]:
+        """The topic's partitions. Raises TransportError, which says so when it does not exist."""
+        (found,) = self.ask("looking at topics", lambda admin: admin.describe_topics([topic]), topic)
+        if found["error_code"]:
+            kind = errors.for_code(found["error_code"])
+            if kind is errors.UnknownTopicOrPartitionError:
+                raise TransportError(missing(topic))
+            raise TransportError(sentence(kind(), self.cluster, topic))
+        return sorted(partition["partition_index"] for partition in found["partitions"])
+
+    def _drop(self) -> None:
+        if self._admin is not None:
+            close(self._admin)
+            self._admin = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
