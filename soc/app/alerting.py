@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -32,6 +32,8 @@ from soc.store.base import Store, VersionConflictError
 from soc.store.query import parse_query
 
 log = logging.getLogger("soc.alert")
+
+Result = TypeVar("Result")
 
 GROUP: Final = "alert"
 SNAPSHOT_VERSION: Final = 1
@@ -62,6 +64,7 @@ class AlertWorker:
     url: str = ""
     partitions: dict[int, Partition] = field(default_factory=dict)
     _saved: datetime | None = None
+    _beat: Callable[[], None] = lambda: None
     _heard: datetime | None = None
     _torn: bool = False  # a turn has begun and not ended: what is in memory is ahead of what is durable
 
@@ -75,6 +78,7 @@ class AlertWorker:
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """Works until `stop` is set, then snapshots and leaves."""
+        self._beat = beat
         fresh: list[int] = []
         subscription = self.bus.subscribe(
             DETECTIONS,
@@ -87,21 +91,21 @@ class AlertWorker:
             while not stop.is_set():
                 beat()
                 try:
-                    deliveries = patiently(
+                    deliveries = self._patiently(
                         lambda: subscription.poll(max_records, poll_s), "reading soc.detections", stop
                     )
                     if fresh:  # what was polled before the state was there is read again from where the state stands
                         for number in fresh:
-                            patiently(lambda n=number: self._take_over(n), "loading state", stop)  # type: ignore[misc]
+                            self._patiently(lambda n=number: self._take_over(n), "loading state", stop)  # type: ignore[misc]
                         fresh.clear()
                         for number in subscription.assigned():
                             subscription.seek(number, self.partitions[number].offset)
                         # the state may be ahead of the commit, when we were stopped between the two
-                        patiently(subscription.commit, "committing soc.detections", stop)
+                        self._patiently(subscription.commit, "committing soc.detections", stop)
                         continue
                     if deliveries or self._has_gone_quiet():
                         self.turn(deliveries, stop)
-                        patiently(subscription.commit, "committing soc.detections", stop)  # 5. commit
+                        self._patiently(subscription.commit, "committing soc.detections", stop)  # 5. commit
                     self._save(stop, every=_SNAPSHOT_EVERY)
                 except Stopped:
                     break
@@ -137,13 +141,16 @@ class AlertWorker:
                 found += part.correlator.close(self.now() - _QUIET)
         messages: list[Message] = [m for d in found for m in copies(d, self.content)]
         if messages:
-            patiently(lambda: publish(self.bus, messages), "publishing correlations", stop)  # 1. publish
+            self._patiently(lambda: publish(self.bus, messages), "publishing correlations", stop)  # 1. publish
         changes = [c for number, some in alerting.items() for c in self._episodes(number, some)]
         self._write(changes, stop)  # 2. write alerts
         if messages:
-            patiently(self.bus.flush, "flushing correlations", stop)  # 3. flush
+            self._patiently(self.bus.flush, "flushing correlations", stop)  # 3. flush
         self._torn = False
         return changes
+
+    def _patiently(self, call: Callable[[], Result], what: str, stop: threading.Event) -> Result:
+        return patiently(call, what, stop, self._beat)
 
     def _has_gone_quiet(self) -> bool:
         """Once each time that nothing has come for a while: conditions that wait (`not`, `lt`) may be judged then."""
@@ -166,9 +173,9 @@ class AlertWorker:
     def _write(self, changes: Sequence[Change], stop: threading.Event) -> None:
         if not changes:
             return
-        mutes = patiently(lambda: Mutes(self.store).all(), "reading mutes", stop)
+        mutes = self._patiently(lambda: Mutes(self.store).all(), "reading mutes", stop)
         for change in changes:
-            patiently(lambda c=change: self._write_one(c, mutes), "writing an alert", stop)  # type: ignore[misc]
+            self._patiently(lambda c=change: self._write_one(c, mutes), "writing an alert", stop)  # type: ignore[misc]
 
     def _write_one(self, change: Change, mutes: Sequence[Any]) -> None:
         episode = change.episode
@@ -289,7 +296,7 @@ class AlertWorker:
         if self._torn or (self._saved is not None and now - self._saved < every):
             return
         for number in list(self.partitions):
-            patiently(lambda n=number: self._save_one(n), "saving state", stop)  # type: ignore[misc]
+            self._patiently(lambda n=number: self._save_one(n), "saving state", stop)  # type: ignore[misc]
         self._saved = now
 
     def _save_one(self, number: int) -> None:

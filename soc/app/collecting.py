@@ -23,6 +23,8 @@ from soc.event import ContentErrors, TransportError
 from soc.normalize import Sources, load_sources
 from soc.watch.counts import Reporter
 
+#: A loop that has not turned for so long is stuck; waiting for the bus is a turn.
+_STUCK_S: Final = 60.0
 #: How late the ledger of other machines knows what arrived here.
 _REPORT_EVERY_S: Final = 15.0
 
@@ -42,7 +44,7 @@ def run(config: Config, stop: threading.Event, beat: Callable[[], None]) -> None
             max_spool_bytes=config.spool.max_mb << 20,
             min_free_percent=config.spool.min_free_percent,
         )
-        beating = threading.Thread(target=_beat, args=(stop, beat), name="beat", daemon=True)
+        beating = threading.Thread(target=_beat, args=(stop, beat, collecting), name="beat", daemon=True)
         beating.start()
         if config.bus.type != "sqlite":  # elsewhere the ledger cannot read our folder
             reporter = Reporter(bus, node(config), config.data_dir / "collect")
@@ -58,9 +60,11 @@ def _report(stop: threading.Event, reporter: Reporter) -> None:
             reporter.report(datetime.now(UTC))
 
 
-def _beat(stop: threading.Event, beat: Callable[[], None]) -> None:
+def _beat(stop: threading.Event, beat: Callable[[], None], collecting: Collecting) -> None:
+    """As long as every loop turns; else the watchdog starts the collectors again."""
     while not stop.wait(1.0):
-        beat()
+        if collecting.idle_s() < _STUCK_S:
+            beat()
 
 
 def collector(config: CollectConfig, sources: Sources) -> CollectorConfig:

@@ -31,6 +31,13 @@ from soc.store.base import Store
 log = logging.getLogger("soc.detect")
 
 GROUP: Final = "detect"
+Beat = Callable[[], None]
+
+
+def _no_one() -> None:
+    """Nobody watches that the loop lives."""
+
+
 #: Records of one batch, at most, of workers that run with the default settings.
 _LARGEST_BATCH: Final = 10_000
 
@@ -57,7 +64,7 @@ def detect(
     member: str = "",
     max_records: int = 2000,
     poll_s: float = 0.5,
-    beat: Callable[[], None] = lambda: None,
+    beat: Beat = _no_one,
 ) -> None:
     """Works until `stop` is set. `beat` is called once a turn, for whoever watches that the loop lives."""
     heirs = Inherited(max(2 * max_records, _LARGEST_BATCH))
@@ -67,14 +74,14 @@ def detect(
         while not stop.is_set():
             beat()
             try:
-                deliveries = patiently(lambda: subscription.poll(max_records, poll_s), "reading soc.raw", stop)
-                turn(bus, store, content, deliveries, stop, again=heirs.perhaps_written(deliveries))
+                deliveries = patiently(lambda: subscription.poll(max_records, poll_s), "reading soc.raw", stop, beat)
+                turn(bus, store, content, deliveries, stop, again=heirs.perhaps_written(deliveries), beat=beat)
                 if deliveries:
-                    patiently(subscription.commit, "committing soc.raw", stop)  # 4. commit what was read
-                refused = patiently(lambda: set_aside.poll(max_records, 0.0), "reading soc.rejected", stop)
+                    patiently(subscription.commit, "committing soc.raw", stop, beat)  # 4. commit what was read
+                refused = patiently(lambda: set_aside.poll(max_records, 0.0), "reading soc.rejected", stop, beat)
                 if refused:
-                    keep_refused(store, refused, stop)
-                    patiently(set_aside.commit, "committing soc.rejected", stop)
+                    keep_refused(store, refused, stop, beat)
+                    patiently(set_aside.commit, "committing soc.rejected", stop, beat)
             except Stopped:
                 break
     finally:
@@ -120,6 +127,7 @@ def turn(
     stop: threading.Event,
     *,
     again: bool = False,
+    beat: Beat = _no_one,
 ) -> Batch:
     """Everything between reading and committing one batch; `again` as in `Store.write`."""
     if not deliveries:
@@ -131,10 +139,10 @@ def turn(
         lambda one, trace: Batch(rejected=[Rejected(from_delivery(one), "internal_error", trace, "match")]),
     )
     messages = published(batch, content)
-    patiently(lambda: store_batch(store, batch, again), "storing events", stop)  # 1. write events
+    patiently(lambda: store_batch(store, batch, again), "storing events", stop, beat)  # 1. write events
     if messages:
-        patiently(lambda: publish(bus, messages), "publishing detections", stop)  # 2. publish
-        patiently(bus.flush, "flushing detections", stop)  # 3. flush
+        patiently(lambda: publish(bus, messages), "publishing detections", stop, beat)  # 2. publish
+        patiently(bus.flush, "flushing detections", stop, beat)  # 3. flush
     return batch
 
 
@@ -208,10 +216,10 @@ def publish(bus: Bus, messages: Sequence[Message]) -> None:
         bus.publish(DETECTIONS, [lighter(m) if n in wrong.at else m for n, m in enumerate(messages)])
 
 
-def keep_refused(store: Store, deliveries: Sequence[Delivery], stop: threading.Event) -> None:
+def keep_refused(store: Store, deliveries: Sequence[Delivery], stop: threading.Event, beat: Beat = _no_one) -> None:
     """Records that a collector set aside, kept where `soc rejected` finds them."""
     items = [rejected_from_delivery(delivery) for delivery in deliveries]
-    patiently(lambda: store.write((), items), "storing rejected records", stop)
+    patiently(lambda: store.write((), items), "storing rejected records", stop, beat)
 
 
 def published(batch: Batch, content: Content) -> list[Message]:

@@ -25,6 +25,7 @@ from soc.app import alerting, detecting
 from soc.app.backends import open_bus, open_store
 from soc.app.books import node
 from soc.app.config import Config
+from soc.app.credentials import as_role
 from soc.app.locks import is_running
 from soc.app.paths import existing
 from soc.app.reading import framing_of
@@ -72,8 +73,8 @@ def ingest(
     began = time.monotonic()
     Policy.load(existing(config.rules, "rules"))  # what is cheap to know is known before anything is sent
     with (
-        closing(open_bus(config)) as bus,
-        closing(open_store(config)) as store,
+        closing(open_bus(as_role(config, "ingest"))) as bus,
+        closing(open_store(as_role(config, "ingest"))) as store,
         tempfile.TemporaryFile("w+", encoding="ascii", dir=config.data_dir) as ids,  # memory must not grow with records
     ):
         created_from = datetime.now(UTC)

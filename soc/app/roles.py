@@ -15,6 +15,7 @@ from soc.app.books import balanced
 from soc.app.books import member as group_member
 from soc.app.config import Config, FileConfig
 from soc.app.content import load_content
+from soc.app.credentials import as_role
 from soc.app.locks import RoleLock
 from soc.app.supervisor import Beat
 from soc.bus.base import COUNTS, TOPICS, Bus
@@ -46,6 +47,7 @@ def member(config: Config, name: str, stop: threading.Event) -> Iterator[tuple[B
 
 def detect(config: Config, stop: threading.Event, number: int = 0) -> None:
     name = f"detect-{number}"
+    config = as_role(config, "detect")
     content = load_content(config)
     with member(config, name, stop) as (bus, store, beat):
         detecting.detect(
@@ -55,6 +57,7 @@ def detect(config: Config, stop: threading.Event, number: int = 0) -> None:
 
 def alert(config: Config, stop: threading.Event, number: int = 0) -> None:
     name = f"alert-{number}"
+    config = as_role(config, "alert")
     content = load_content(config)
     with member(config, name, stop) as (bus, store, beat):
         worker = alerting.AlertWorker(
@@ -67,6 +70,7 @@ def watch(config: Config, stop: threading.Event) -> None:
     """Each minute: what is past its retention is deleted, a deficit of the ledger is told; counts are kept as they
     come."""
     told: set[object] = set()
+    config = as_role(config, "watch")
     with member(config, "watch", stop) as (bus, store, beat):
         subscription = bus.subscribe(COUNTS, counts.GROUP, member=group_member(config, "watch"))
         next_turn = 0.0
@@ -116,6 +120,7 @@ def _judge(config: Config, store: Store, told: set[object]) -> None:
 def collect(config: Config, stop: threading.Event) -> None:
     from soc.app.collecting import run
 
+    config = as_role(config, "collect")
     lock = RoleLock(config.data_dir, "collect")
     try:
         places = [" ".join(c.paths) if isinstance(c, FileConfig) else c.listen for c in config.collect]

@@ -27,14 +27,20 @@ class Stopped(Exception):
     """The worker was told to stop while it waited; nothing of the turn counts."""
 
 
-def patiently(call: Callable[[], Result], what: str, stop: threading.Event) -> Result:
-    """The call's result; on TransportError waits (doubling, with jitter) and calls again. Raises Stopped."""
+def patiently(
+    call: Callable[[], Result], what: str, stop: threading.Event, beat: Callable[[], None] = lambda: None
+) -> Result:
+    """The call's result; on TransportError waits (doubling, with jitter) and calls again. Raises Stopped.
+
+    `beat` is called before each wait: a worker that waits for its server lives, and starting it again would not help.
+    """
     wait_s = _FIRST_WAIT_S
     while True:
         try:
             return call()
         except TransportError as broken:
             log.warning("%s: %s; trying again in %.1f s", what, broken, wait_s)
+            beat()
             if stop.wait(wait_s * random.uniform(0.7, 1.3)):
                 raise Stopped from broken
             wait_s = min(_LONGEST_WAIT_S, wait_s * 2)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,6 +28,7 @@ from soc.collect.file import FileCollector, FileSource
 from soc.collect.http import HttpListener, HttpServer
 from soc.collect.intake import Intake, forward
 from soc.collect.open import FramingOf
+from soc.collect.pulse import Pulse
 from soc.collect.spool import Spool
 from soc.collect.state import FileState
 from soc.collect.syslog import SyslogListener, SyslogServer
@@ -71,6 +73,7 @@ class Collecting:
     ) -> None:
         self._bus = bus
         self._now = now
+        self._pulse = Pulse()
         with ExitStack() as opened:
             folder.mkdir(parents=True, exist_ok=True)
             min_free = int(shutil.disk_usage(folder).total * min_free_percent / 100)
@@ -90,7 +93,7 @@ class Collecting:
             readers = [pool.submit(self._files.run, ended)]
             if self._servers:
                 readers.append(pool.submit(asyncio.run, self._serve(ended)))
-            forwarding = pool.submit(forward, self._spool, self._bus, stored)
+            forwarding = pool.submit(forward, self._spool, self._bus, stored, partial(self._pulse.beat, "forward"))
             try:
                 while not stop.is_set() and not any(f.done() for f in (*readers, forwarding)):
                     stop.wait(_LOOK_S)
@@ -103,6 +106,10 @@ class Collecting:
                 self.close()
         for future in (*readers, forwarding):
             future.result()
+
+    def idle_s(self) -> float:
+        """Seconds for which one of the loops has not turned: those that wait for a bus or a disk turn all the same."""
+        return self._pulse.idle_s()
 
     def close(self) -> None:
         """Close sockets and databases; `run` does it."""
@@ -128,6 +135,7 @@ class Collecting:
             framing_of,
             now=self._now,
             paused=self._floor.why,
+            turned=partial(self._pulse.beat, "files"),
         )
 
     def _bind(self, collectors: Sequence[CollectorConfig], opened: ExitStack) -> list[Server]:
@@ -159,7 +167,7 @@ class Collecting:
         intake = Intake(self._spool)
         writing = asyncio.create_task(intake.run())
         serving = [asyncio.create_task(server.serve(intake, stopping)) for server in self._servers]
-        watch = asyncio.create_task(_until(stop))
+        watch = asyncio.create_task(self._until(stop))
         await asyncio.wait({writing, watch, *serving}, return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         if writing.done():
@@ -168,10 +176,10 @@ class Collecting:
         await intake.close()
         watch.cancel()
 
-
-async def _until(stop: threading.Event) -> None:
-    while not stop.is_set():
-        await asyncio.sleep(0.1)
+    async def _until(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._pulse.beat("network")
+            await asyncio.sleep(0.1)
 
 
 class _Floor:

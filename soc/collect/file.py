@@ -101,6 +101,7 @@ class FileCollector:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     paused: Callable[[str], str] = lambda priority: ""
+    turned: Callable[[], None] = lambda: None  # called once a turn of `run`
     _files: dict[tuple[int, int], _File] = field(default_factory=dict)
     _told: dict[str, tuple[str, str]] = field(default_factory=dict)
     _round: int = 0
@@ -117,6 +118,7 @@ class FileCollector:
         """Look and read until told to stop. Waits for a bus or state that does not answer."""
         try:
             while not stop.is_set():
+                self.turned()
                 try:
                     busy = self.step()
                 except TransportError as e:

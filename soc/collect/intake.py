@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -105,13 +106,14 @@ def _bytes(batch: Batch) -> int:
     return sum(len(i.record.data if isinstance(i, Rejected) else i.data) + 200 for i in batch.items)
 
 
-def forward(spool: Spool, bus: Bus, stop: threading.Event) -> None:
+def forward(spool: Spool, bus: Bus, stop: threading.Event, turned: Callable[[], None] = lambda: None) -> None:
     """Put what the spool holds onto the bus until told to stop, and then what is left, if the bus takes it.
 
-    What it does not take stays for the next start.
+    What it does not take stays for the next start. `turned` is called once a turn.
     """
     said = False
     while not stop.is_set():
+        turned()
         try:
             if not forward_once(spool, bus):
                 spool.arrived.wait(0.5)

@@ -156,7 +156,7 @@ def show_alert(alert_id: AlertId, config: ConfigOption = None, json_: JsonOption
 
 
 def _triage(config: ConfigOption) -> Triage:
-    return Triage(stored(settings(config, reading=True)), acting_user(), lambda: datetime.now(UTC))
+    return Triage(stored(settings(config, reading=True, role="analyst")), acting_user(), lambda: datetime.now(UTC))
 
 
 def _done(alert: Alert, json_: bool) -> None:
@@ -221,7 +221,7 @@ def mute(
         span = duration(lasts)
     except ValueError as wrong:
         raise typer.BadParameter(f"--for: {wrong}") from None
-    settled = settings(config, reading=True)
+    settled = settings(config, reading=True, role="analyst")
     _refuse_unknown(settled, rule, unit)
     made = Mutes(stored(settled)).add(rule, unit, datetime.now(UTC), span, reason, acting_user())
     if json_:
@@ -248,7 +248,7 @@ def unmute(
     config: ConfigOption = None,
 ) -> None:
     """End a mute now; it stays in the list as history."""
-    ended = Mutes(stored(settings(config, reading=True))).end(mute_id, datetime.now(UTC))
+    ended = Mutes(stored(settings(config, reading=True, role="analyst"))).end(mute_id, datetime.now(UTC))
     output.say(f"{ended.rule} is heard again")
 
 

@@ -154,7 +154,7 @@ def replay(
     """Send what was set aside through the pipeline again, as after a parser or a source definition was mended."""
     from soc.collect.publish import publish
 
-    settled = settings(config)
+    settled = settings(config, role="ingest")
     store, bus = open_store(settled), open_bus(settled)
     items = store.rejected(since=output.moment(since, datetime.now(UTC)), limit=limit)
     publish(bus, [r.record for r in items])

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from soc.app.config import Config, load_config
+from soc.app.credentials import Role, as_role
 
 
 class Lang(StrEnum):
@@ -46,9 +47,14 @@ SinceOption = Annotated[
 UntilOption = Annotated[str | None, typer.Option("--until", help="Before this time; written as --since.")]
 
 
-def settings(path: Path | None, reading: bool = False) -> Config:
-    """The configuration that a command works with; `reading` ones look at the demo, too. Raises ContentErrors."""
-    return load_config(path or default_config(reading))
+def settings(path: Path | None, reading: bool = False, role: Role | None = None) -> Config:
+    """The configuration that a command works with, with the secrets of a role ("reader" for `reading` ones).
+
+    Reading commands look at the demo, too. Raises ContentErrors.
+    """
+    config = load_config(path or default_config(reading))
+    asking = role or ("reader" if reading else None)
+    return as_role(config, asking) if asking else config
 
 
 #: Options of every command, wherever they stand on the line, and how many words each takes.
