@@ -30,6 +30,7 @@ REASONS: Final = {
     "({fields})",
     "letters": "less: composed and decomposed accents, final sigma and the like are different letters ({fields})",
     "network": "less: IPv6 addresses are met in their usual spelling alone ({fields})",
+    "text": "less and more: searched by words, Vietnamese marks aside; blanks and signs are not found ({fields})",
     "unsearchable": "less: not searchable in the index ({fields})",
     "size": "the query has {fields} clauses: a server may refuse it (indices.query.bool.max_clause_count)",
     "feeds": "alone it is no alert: it feeds {fields}, which no query can say",
@@ -76,10 +77,10 @@ def _of(ask: Ask, kind: Kind) -> Iterator[tuple[str, str]]:
     if len(names) > 1:
         yield "alternatives", " | ".join(names)
     for name in names:
-        if not kind(name):
-            yield "unsearchable", name
+        if (code := {"": "unsearchable", "text": "text"}.get(kind(name))) is not None:
+            yield code, name
     shown = names[0] if names else "words"
-    texts = any(kind(name) in ("keyword", "flattened") for name in names)
+    texts = any(kind(name) == "keyword" for name in names)
     for predicate in ask.predicates:
         if isinstance(predicate, Null | Exists):
             yield "null", shown

@@ -56,8 +56,8 @@ def small(has: Letters) -> Letters:
 
 def without_case(has: Letters) -> Letters:
     """These and their other cases."""
-    found = [pair for pair in pairs() if _holds(has, pair[0]) or _holds(has, pair[1])]
-    return letters((*has, *((char, char) for pair in found for char in pair)))
+    lows = {low for capital, low in pairs() if _holds(has, capital) or _holds(has, low)}
+    return letters((*has, *((char, char) for pair in pairs() if pair[1] in lows for char in pair)))
 
 
 def _holds(has: Letters, char: int) -> bool:

@@ -11,18 +11,24 @@ def network(cidr: Network) -> str:
     """The expression between the slashes, for small letters.
 
     IPv4 is exact, IPv4-mapped IPv6 in its usual spelling included. IPv6 is met as RFC 5952 spells it and with leading
-    zeros; a `::` within the network's own bits is not.
+    zeros; not where a `::` ends within the network's own bits.
     """
     if isinstance(cidr, ipaddress.IPv4Network):
         return r"(\:\:ffff\:)?" + r"\.".join(_octets(cidr))
     whole, bits = divmod(cidr.prefixlen, 16)
-    groups = cidr.network_address.exploded.split(":")
-    parts = [f"0*{group.lstrip('0') or '0'}" for group in groups[:whole]]
+    groups = [int(group, 16) for group in cidr.network_address.exploded.split(":")]
+    parts = [f"0*{group:x}" for group in groups[:whole]]
     if bits:
-        parts.append(_group(int(groups[whole], 16), bits))
+        parts.append(_group(groups[whole], bits))
+    spelled = [r"\:".join(parts) + ("" if len(parts) == 8 else r"\:.*" if parts else ".*")]
     if whole == 8:
-        return f"{_plain(str(cidr.network_address))}|" + r"\:".join(parts)
-    return r"\:".join(parts) + (r"\:.*" if parts else ".*")
+        spelled.append(str(cidr.network_address).replace(":", r"\:"))
+    elif not bits:  # `::` for the network's last zeros, at least
+        given = len("".join("0" if group == 0 else "1" for group in groups[:whole]).rstrip("0"))
+        if given < whole:
+            rest = rf"([0-9a-f]{{1,4}}(\:[0-9a-f]{{1,4}}){{0,{7 - whole}}})?"
+            spelled.append(r"\:".join(parts[:given]) + r"\:\:" + rest)
+    return "|".join(spelled)
 
 
 def _octets(cidr: ipaddress.IPv4Network) -> list[str]:
@@ -32,17 +38,11 @@ def _octets(cidr: ipaddress.IPv4Network) -> list[str]:
 
 
 def _group(value: int, bits: int) -> str:
-    """Four hexadecimal digits of which the first `bits` bits are given; fewer digits are a smaller number."""
-    first, last = value, value | (0xFFFF >> bits)
+    """Up to four hexadecimal digits of which the first `bits` bits are given; zeros at the front may be left out."""
     digits, rest = divmod(bits, 4)
-    text = f"{first:04x}"
-    known = text[:digits]
-    if rest:
-        low, high = int(text[digits], 16), int(f"{last:04x}"[digits], 16)
-        known += "[" + "".join(f"{digit:x}" for digit in range(low, high + 1)) + "]"
-    full = known + "[0-9a-f]" * (4 - digits - bool(rest))
-    return f"({full}|[0-9a-f]{{1,3}})" if first == 0 else full
-
-
-def _plain(address: str) -> str:
-    return address.replace(":", r"\:").replace(".", r"\.")
+    text = f"{value:04x}"
+    known, free = text[:digits].lstrip("0"), 4 - digits - bool(rest)
+    partial = "".join(f"{digit:x}" for digit in range(int(text[digits], 16), int(text[digits], 16) + (16 >> rest)))
+    if not known and (not rest or "0" in partial):
+        return "0*" + (f"[{partial}]?" if rest else "") + (f"[0-9a-f]{{1,{free}}}" if free else "")
+    return f"0*{known}" + (f"[{partial}]" if rest else "") + "[0-9a-f]" * free

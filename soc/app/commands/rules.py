@@ -1,9 +1,10 @@
-"""`soc rules`: lint and test detections with the production parser and matcher."""
+"""`soc rules`: lint, test and convert detections, with the production parser and matcher."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,11 @@ from soc.app.paths import existing, pipeline_files
 commands = typer.Typer(
     name="rules", no_args_is_help=True, help="Luật phát hiện: kiểm tra, thử. · Detection rules: lint, test."
 )
+
+
+class Format(StrEnum):
+    lucene = "lucene"
+
 
 PathsArgument = Annotated[
     list[Path] | None, typer.Argument(help="Rule folders or files. (default: the configured packs)")
@@ -130,6 +136,29 @@ def test(
         output.say(f"{len(outcomes)} tests of {len({o.case.rule_id for o in outcomes})} rules, {len(failed)} failed")
     if failed or wrong:
         raise typer.Exit(1)
+
+
+@commands.command("convert")
+def convert(
+    rules: Annotated[
+        list[str] | None, typer.Argument(help="Rule ids, folders or files. (default: the configured packs)")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="Language of the queries.")] = Format.lucene,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder: a .lucene and a .md file for each rule.")] = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Each rule as a query for Elasticsearch and Kibana, with its indices and what it finds more or less."""
+    from soc.app.commands import queries
+
+    paths = [Path(text) for text in rules or () if Path(text).exists()]
+    ids = {text for text in rules or () if not Path(text).exists()}
+    loaded, settled, folders = _load(paths if not ids else [*settings(config).rules, *paths], config)
+    known = {*loaded.rules, *(c.id for c in loaded.correlations)}
+    if unknown := sorted(ids - known):
+        raise typer.BadParameter(f"{unknown[0]} is neither a rule file or folder nor the id of a loaded rule")
+    asked = [path.resolve() for path in (paths if ids else folders)]
+    queries.show(queries.converted(loaded, settled, ids, asked), loaded, out, json_)
 
 
 @commands.command("explain")
