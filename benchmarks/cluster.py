@@ -49,10 +49,11 @@ class Servers:
 
     folder: Path
     heap: str = "512m"
+    brokers: int = 1
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        kafka, controller, search, transport = free_ports(4)
+        kafka, controller, search, transport, second = free_ports(5)
         self.kafka = f"127.0.0.1:{kafka}"
         self.search = f"http://127.0.0.1:{search}"
         self.environment = os.environ | {
@@ -64,6 +65,8 @@ class Servers:
             "SOC_KAFKA_HEAP": self.heap,
             "SOC_ES_HEAP": self.heap,
         }
+        if self.brokers > 1:
+            self.environment["SOC_KAFKA_SECOND_PORT"] = str(second)
 
     def call(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -91,17 +94,16 @@ class Servers:
 
 
 @contextmanager
-def servers(folder: Path, heap: str = "512m") -> Iterator[Servers]:
+def servers(folder: Path, heap: str = "512m", brokers: int = 1) -> Iterator[Servers]:
     """Started, and stopped with their data deleted."""
-    # Elasticsearch runs as another user where we are root: its folder must be one that this user can reach
-    made = Servers(folder, heap)
+    folder.mkdir(parents=True, exist_ok=True)
+    for above in (folder, folder.parent):  # where we are root, Elasticsearch is another user's, who must get there
+        above.chmod(0o755)
+    made = Servers(folder, heap, brokers)
     try:
         made.start()
         yield made
     finally:
-        for name in ("kafka", "elasticsearch"):
-            if pid := made.pid(name):
-                os.kill(pid, signal.SIGCONT)
         made.stop()
 
 

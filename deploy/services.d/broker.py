@@ -17,20 +17,20 @@ from place import Server, ServiceError, java, maven
 JARS_SHA256 = "98b52a7fc606912291aaa0d2a2b8563c1bb4f6a732ad5a4ba94bffc300884b95"  # of `sha256sum *.jar`, sorted
 
 PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
+process.roles={roles}
+node.id={node}
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners={protocol}://127.0.0.1:{port}{controller_listener}
+advertised.listeners={protocol}://127.0.0.1:{port}{controller_listener}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name={protocol}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
 log.dirs={data}
 num.partitions=4
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
+offsets.topic.replication.factor={copies}
+transaction.state.log.replication.factor={copies}
 transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor={copies}
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
@@ -55,10 +55,16 @@ super.users=User:admin;User:ANONYMOUS
 class Broker(Server):
     name = "kafka"
     version = "4.4.0"
+    node = 1
+    roles = "broker,controller"
+
+    @property
+    def port(self) -> int:
+        return self.place.kafka_port
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.place.kafka_port}"
+        return f"127.0.0.1:{self.port}"
 
     @property
     def jars(self) -> Path:
@@ -88,9 +94,13 @@ class Broker(Server):
         config = self.folder / "server.properties"
         protocol = "SASL_SSL" if self.place.secure else "PLAINTEXT"
         text = PROPERTIES.format(
+            roles=self.roles,
+            node=self.node,
             protocol=protocol,
-            port=self.place.kafka_port,
+            port=self.port,
             controller=self.place.kafka_controller_port,
+            controller_listener=self.controller_listener(),
+            copies=2 if self.place.kafka_second_port else 1,
             data=self.folder / "data",
         )
         users: list[str] = []
@@ -105,11 +115,9 @@ class Broker(Server):
             users = ["--add-scram", f"SCRAM-SHA-512=[name=admin,password={password}]"]
         config.write_text(text)
         config.chmod(0o600)
-        cluster = subprocess.run(
-            [run, "-cp", classpath, "kafka.tools.StorageTool", "random-uuid"], capture_output=True, text=True
-        ).stdout.split()
-        tool = [run, "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", *cluster[-1:], "-c", config]
-        done = subprocess.run([*tool, "--standalone", "-g", *users], capture_output=True, text=True)
+        tool = [run, "-cp", classpath, "kafka.tools.StorageTool"]
+        format_ = [*tool, "format", "-t", self.cluster(tool), "-c", config, "-g", *self.quorum, *users]
+        done = subprocess.run(format_, capture_output=True, text=True)
         if done.returncode:
             raise ServiceError(f"Kafka's folder cannot be formatted:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
         heap = os.environ.get("SOC_KAFKA_HEAP", "512m")
@@ -133,11 +141,20 @@ class Broker(Server):
             )
         self.pid_file.write_text(str(process.pid))
 
+    quorum = ("--standalone",)
+
+    def controller_listener(self) -> str:
+        return f",CONTROLLER://127.0.0.1:{self.place.kafka_controller_port}"
+
+    def cluster(self, tool: list[str | Path]) -> str:
+        """Id of the cluster: a new one; a folder that is formatted already keeps its own."""
+        return subprocess.run([*tool, "random-uuid"], capture_output=True, text=True).stdout.split()[-1]
+
     def answers(self) -> bool:
         """Whether it answers an ApiVersions request (version 0), which a broker takes before anyone logs in."""
         request = struct.pack(">hhih", 18, 0, 1, -1)
         try:
-            with socket.create_connection(("127.0.0.1", self.place.kafka_port), 2) as plain:
+            with socket.create_connection(("127.0.0.1", self.port), 2) as plain:
                 connection = plain
                 if self.place.secure:
                     trusted = ssl.create_default_context(cafile=str(self.place.run / "tls" / "ca.pem"))
@@ -147,6 +164,32 @@ class Broker(Server):
                 return len(connection.recv(8)) > 0
         except (OSError, ValueError):
             return False
+
+
+class SecondBroker(Broker):
+    """A broker beside the first, which leads partitions of its own: for trials of a leader that is gone."""
+
+    name = "kafka-2"
+    node = 2
+    roles = "broker"
+    quorum = ("--no-initial-controllers",)
+
+    @property
+    def port(self) -> int:
+        return self.place.kafka_second_port
+
+    def ports(self) -> list[int]:
+        return [self.port]
+
+    def controller_listener(self) -> str:
+        return ""
+
+    def cluster(self, tool: list[str | Path]) -> str:
+        """That of the first one, which must have been started."""
+        for line in (self.place.run / Broker.name / "data" / "meta.properties").read_text().splitlines():
+            if line.startswith("cluster.id="):
+                return line.partition("=")[2]
+        raise ServiceError("the first broker has not been started yet")
 
 
 def _settle(fresh: Path, final: Path) -> None:

@@ -29,6 +29,7 @@ class Place:
     kafka_controller_port: int
     es_port: int
     es_transport_port: int
+    kafka_second_port: int = 0  # 0 = there is one broker
 
     @property
     def secure(self) -> bool:
@@ -43,7 +44,8 @@ class Place:
         first = {"plain": (9092, 9093, 9200, 9300), "secure": (9094, 9095, 9243, 9343)}[profile]
         names = ("SOC_KAFKA_PORT", "SOC_KAFKA_CONTROLLER_PORT", "SOC_ES_PORT", "SOC_ES_TRANSPORT_PORT")
         ports = [int(os.environ.get(name) or port) for name, port in zip(names, first, strict=True)]
-        return cls(profile, home / "soc-services", run.absolute() / profile, *ports)
+        second = int(os.environ.get("SOC_KAFKA_SECOND_PORT") or 0)
+        return cls(profile, home / "soc-services", run.absolute() / profile, *ports, second)
 
 
 class Server:
