@@ -6,6 +6,7 @@ Also a program: `python test_bus.py ROLE SPEC…` is the other process that the 
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from soc.bus.base import Bus, Delivery, Message, Subscription
+from soc.bus.base import REJECTED, Bus, Delivery, Message, Subscription, TooLargeError
 from soc.bus.sqlite import SqliteBus
 from soc.event import TransportError
 
@@ -27,23 +28,42 @@ TOPIC = "soc.contract"
 PARTITIONS = 4
 SESSION_TIMEOUT_S = 1.0
 MAX_UNFLUSHED_BYTES = 100_000
+MAX_MESSAGE_BYTES = 50_000
 
 
 def open_sqlite(spec: dict[str, Any]) -> Bus:
     return SqliteBus(
-        Path(spec["folder"]), PARTITIONS, MAX_UNFLUSHED_BYTES, session_timeout_s=SESSION_TIMEOUT_S, max_backlog_bytes={}
+        Path(spec["folder"]),
+        PARTITIONS,
+        MAX_UNFLUSHED_BYTES,
+        session_timeout_s=SESSION_TIMEOUT_S,
+        max_backlog_bytes={},
+        max_message_bytes=MAX_MESSAGE_BYTES,
     )
 
 
-#: name → opens a bus from a JSON-able spec; a backend that is a service makes topics of its own from spec["folder"].
-BACKENDS: dict[str, Callable[[dict[str, Any]], Bus]] = {"sqlite": open_sqlite}
+def open_kafka(spec: dict[str, Any]) -> Bus:
+    from soc.bus.kafka import KafkaBus
+
+    return KafkaBus(
+        [spec["bootstrap"]],
+        prefix=spec["prefix"],
+        max_unflushed_bytes=MAX_UNFLUSHED_BYTES,
+        session_timeout_s=SESSION_TIMEOUT_S,
+    )
+
+
+#: name → opens a bus from a JSON-able spec.
+BACKENDS: dict[str, Callable[[dict[str, Any]], Bus]] = {"sqlite": open_sqlite, "kafka": open_kafka}
+#: Backends that are servers, of which every test has its own topics.
+SERVICES = {"kafka"}
 
 
 class Backend:
     """One bus under test, opened as often as needed, by this process and by others."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.spec = {"backend": name, "folder": str(folder)}
+    def __init__(self, name: str, **spec: str) -> None:
+        self.spec = {"backend": name, **spec}
         self.opened: list[Bus] = []
 
     def open(self) -> Bus:
@@ -60,12 +80,35 @@ class Backend:
                 child.kill()
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+PARAMETERS = [pytest.param(n, marks=[pytest.mark.services] if n in SERVICES else []) for n in sorted(BACKENDS)]
+
+
+@pytest.fixture(params=PARAMETERS)
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    made = Backend(request.param, tmp_path)
+    if request.param == "kafka":
+        made = Backend("kafka", **kafka_topics(request.getfixturevalue("kafka")))
+    else:
+        made = Backend(request.param, folder=str(tmp_path))
     yield made
     for bus in made.opened:
         bus.close()
+
+
+def kafka_topics(bootstrap: str) -> dict[str, str]:
+    """Topics of our own: the one that is tested, and the one for what is refused."""
+    from soc.bus.kafka.access import Cluster
+    from soc.bus.kafka.administration import admin_of
+
+    prefix = f"contract-{secrets.token_hex(6)}."
+    config = {
+        "message.timestamp.type": "LogAppendTime",
+        "compression.type": "zstd",
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    }
+    topic = {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": config}
+    with admin_of(Cluster([bootstrap])) as admin:
+        admin.create_topics({f"{prefix}{name}": topic for name in (TOPIC, REJECTED)}, wait_for_metadata=True)
+    return {"bootstrap": bootstrap, "prefix": prefix}
 
 
 @pytest.fixture
@@ -204,6 +247,29 @@ def test_publishing_beyond_the_bound_does_not_pile_up_in_memory(bus: Bus) -> Non
     assert sum(bus.end_offsets(TOPIC).values()) == 50
 
 
+def test_a_message_that_is_too_large_stops_its_call_and_nothing_else(bus: Bus) -> None:
+    small, large = messages(3), Message(b"key", b"x" * (MAX_MESSAGE_BYTES + 1))
+    send(bus, messages(1, start=10))
+    with pytest.raises(TooLargeError) as refused:
+        bus.publish(TOPIC, [small[0], large, small[1], large, small[2]])
+    assert refused.value.at == [1, 3]
+    assert refused.value.limit <= MAX_MESSAGE_BYTES
+    bus.flush()
+    assert sum(bus.end_offsets(TOPIC).values()) == 1
+    send(bus, small)
+    assert values(drain(bus.subscribe(TOPIC, "g"), 4)) == [0, 1, 2, 10]
+
+
+def test_the_largest_message_that_is_taken_comes_back(bus: Bus) -> None:
+    with pytest.raises(TooLargeError) as refused:
+        bus.publish(TOPIC, [Message(b"", b"x" * (MAX_MESSAGE_BYTES + 1))])
+    size = refused.value.limit - 1_000  # room for key and headers, however they are counted
+    message = Message(b"key", secrets.token_bytes(size), {"id": b"1"})  # cannot be compressed
+    send(bus, [message])
+    (read,) = drain(bus.subscribe(TOPIC, "g"), 1)
+    assert read.value == message.value
+
+
 # ---------------------------------------------------------------- groups
 
 
@@ -327,12 +393,11 @@ def test_a_static_member_has_its_partitions_back_at_once(backend: Backend) -> No
 
 def test_the_elder_of_two_members_of_one_name_is_told_so(backend: Backend) -> None:
     elder = backend.open().subscribe(TOPIC, "g", member="same")
-    elder.poll(1, 0.01)
+    assert until(lambda: elder.poll(1, 0.01) == [] and len(elder.assigned()) == PARTITIONS)
     younger = backend.open().subscribe(TOPIC, "g", member="same")
-    younger.poll(1, 0.01)
     with pytest.raises(TransportError, match="same"):
-        until(lambda: elder.poll(1, 0.01) is None)
-    assert younger.assigned() == frozenset(range(PARTITIONS))
+        until(lambda: younger.poll(1, 0.01) + elder.poll(1, 0.01) == ["never"])
+    assert until(lambda: younger.poll(1, 0.01) == [] and younger.assigned() == frozenset(range(PARTITIONS)))
 
 
 # ---------------------------------------------------------------- positions

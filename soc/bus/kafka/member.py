@@ -94,8 +94,11 @@ class Member:
                 )
             except errors.KafkaTimeoutError as wrong:
                 raise TransportError(self._cluster.unreachable()) from wrong
-        consumer.subscribe([self.topic], listener=_Listener(self.changes))
         self._consumer = consumer
+        with self._calling(f"joining group {self.group}"):
+            consumer.subscribe([self.topic], listener=_Listener(self.changes))
+            # so that it knows the topic before it joins: a leader that does not would share out nothing
+            consumer.end_offsets([self._tp(0)], timeout_ms=int(REQUEST_S * 1000))
         self._probed = self._answered = self._checked = time.monotonic()
         return consumer
 
