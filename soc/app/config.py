@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from soc.app.config_backends import BUSES, STORES, BusConfig, SqliteBusConfig, SqliteStoreConfig, StoreConfig
+from soc.app.config_kibana import KibanaConfig
 from soc.app.config_types import Address, Duration, Regex, Section
 from soc.content import Mapped, read_yaml, unknown
 from soc.event import ContentError, ContentErrors
@@ -86,6 +87,7 @@ class Config(Section):
     spool: SpoolConfig = SpoolConfig()
     detect: DetectConfig = DetectConfig()
     console_url: str = ""
+    kibana: KibanaConfig = KibanaConfig()
 
 
 #: pydantic's words → ours.
