@@ -21,14 +21,14 @@ _FILES: Final = ("password_file", "api_key_file")
 
 
 def as_role(config: Config, role: Role, environment: Mapping[str, str] = os.environ) -> Config:
-    """`{role}` in users and secret files becomes the role; a secret file that names no folder of its own root
-    (a relative path) is taken from $CREDENTIALS_DIRECTORY where it lies there.
+    """`{role}` in users and secret files becomes the role. A secret file with a relative path is taken from the folder
+    $CREDENTIALS_DIRECTORY if it lies there.
 
     systemd sets that variable for LoadCredential= (systemd.exec(5)); the containers set it to /run/secrets.
     """
     folder = environment.get("CREDENTIALS_DIRECTORY", "")
     changed = {}
-    for name in ("bus", "store"):
+    for name in ("bus", "store", "kibana"):
         section = getattr(config, name)
         update: dict[str, Any] = {}
         for key in _TEXTS:
