@@ -18,3 +18,7 @@ def configure(role: str, quiet: bool = False) -> None:
         force=True,
     )
     logging.getLogger("uvicorn").setLevel("WARNING")
+    if level != "DEBUG":  # our own sentences say what is wrong with a server, and what to do
+        logging.getLogger("kafka").setLevel("CRITICAL")
+        logging.getLogger("elastic_transport").setLevel("CRITICAL")
+        logging.getLogger("elasticsearch").setLevel("CRITICAL")
