@@ -115,11 +115,12 @@ class Broker(Server):
             users = ["--add-scram", f"SCRAM-SHA-512=[name=admin,password={password}]"]
         config.write_text(text)
         config.chmod(0o600)
-        tool = [run, "-cp", classpath, "kafka.tools.StorageTool"]
-        format_ = [*tool, "format", "-t", self.cluster(tool), "-c", config, "-g", *self.quorum, *users]
-        done = subprocess.run(format_, capture_output=True, text=True)
-        if done.returncode:
-            raise ServiceError(f"Kafka's folder cannot be formatted:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
+        if not (self.folder / "data" / "meta.properties").exists():
+            tool = [run, "-cp", classpath, "kafka.tools.StorageTool"]
+            format_ = [*tool, "format", "-t", self.cluster(tool), "-c", config, *self.quorum, *users]
+            done = subprocess.run(format_, capture_output=True, text=True)
+            if done.returncode:
+                raise ServiceError(f"Kafka's folder cannot be formatted:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
         heap = os.environ.get("SOC_KAFKA_HEAP", "512m")
         with self.log_file.open("ab") as log:
             process = subprocess.Popen(
@@ -147,7 +148,7 @@ class Broker(Server):
         return f",CONTROLLER://127.0.0.1:{self.place.kafka_controller_port}"
 
     def cluster(self, tool: list[str | Path]) -> str:
-        """Id of the cluster: a new one; a folder that is formatted already keeps its own."""
+        """Id of the cluster: a new one."""
         return subprocess.run([*tool, "random-uuid"], capture_output=True, text=True).stdout.split()[-1]
 
     def answers(self) -> bool:
