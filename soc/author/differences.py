@@ -19,10 +19,14 @@ from soc.detect.predicate import Cidr, Exists, Null, Regex, Text
 #: Characters of the longest value that is searched: 4 bytes each fit into Lucene's longest term (32,766 bytes).
 LONGEST: Final = 8191
 
+#: Types of fields that are compared as texts, in small letters or exactly.
+TEXTS: Final = ("keyword", "exact")
+
 #: Code → what is different; `{fields}` are those that it concerns in the rule.
 REASONS: Final = {
     "long": "less: values longer than {longest} characters are not searched ({fields})",
     "case": "more: letter case does not count in a search, but it does in the rule's regular expression ({fields})",
+    "exact": "less: letter case counts ({fields})",
     "null": "{fields}: a search takes absent, null, an empty list and a value too long to be searched for the same",
     "keywords": "less and more: words without a field are looked for in the index's default fields alone, "
     "and there in JSON's and XML's names, too",
@@ -31,7 +35,7 @@ REASONS: Final = {
     "letters": "less: composed and decomposed accents, final sigma and the like are different letters ({fields})",
     "network": "less: IPv6 addresses are met in their usual spelling alone ({fields})",
     "text": "less and more: searched by words, Vietnamese marks aside; blanks and signs are not found ({fields})",
-    "unsearchable": "less: not searchable in the index ({fields})",
+    "unsearchable": "less: no type in the index, so not found; the template soc-…@custom may give it one ({fields})",
     "size": "the query has {fields} clauses: a server may refuse it (indices.query.bool.max_clause_count)",
     "feeds": "alone it is no alert: it feeds {fields}, which no query can say",
 }
@@ -80,7 +84,7 @@ def _of(ask: Ask, kind: Kind) -> Iterator[tuple[str, str]]:
         if (code := {"": "unsearchable", "text": "text"}.get(kind(name))) is not None:
             yield code, name
     shown = names[0] if names else "words"
-    texts = any(kind(name) == "keyword" for name in names)
+    texts = any(kind(name) in TEXTS for name in names)
     for predicate in ask.predicates:
         if isinstance(predicate, Null | Exists):
             yield "null", shown
@@ -93,7 +97,11 @@ def _of(ask: Ask, kind: Kind) -> Iterator[tuple[str, str]]:
         elif isinstance(predicate, Text):
             if texts and any(isinstance(part, Wild) for part in predicate.parts):
                 yield "long", shown
-            if not all(part.isascii() for part in predicate.parts if isinstance(part, str)):
+            literal = "".join(part for part in predicate.parts if isinstance(part, str))
+            for name in names:
+                if kind(name) == "exact" and not (literal == literal.lower() and name.startswith("event.")):
+                    yield "exact", name
+            if not literal.isascii():
                 yield "letters", shown
 
 

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from soc.normalize.ecs import ecs
-from soc.store.elasticsearch.templates import templates
+from soc.store.elasticsearch.fields import event_fields
 
 
 def kind(name: str) -> str:
-    """keyword, text, ip, date, boolean, long, double or flattened; "" for what no query can search."""
+    """keyword (in small letters), exact (a keyword whose case counts), text, ip, date, boolean, long or double.
+
+    "" for what no query finds under its own name.
+    """
     return _table().get(name, "")
 
 
 @cache
 def _table() -> Mapping[str, str]:
-    types = {name: field.kind for name, field in ecs().fields.items()}
-    out: dict[str, str] = {}
-    for template in templates(types):
-        if template.kind == "component":
-            out.update(_walk(template.body["template"].get("mappings", {}).get("properties", {})))
-    return out
-
-
-def _walk(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, field in properties.items():
-        if "type" in field and field.get("index", True):
-            yield prefix + name, field["type"]
-        yield from _walk(field.get("properties", {}), f"{prefix}{name}.")
+    fields = event_fields({name: field.kind for name, field in ecs().fields.items()})
+    return {
+        name: "exact" if field["type"] == "keyword" and "normalizer" not in field else str(field["type"])
+        for name, field in fields.items()
+        if field.get("index", True)
+    }

@@ -20,7 +20,7 @@ from sigma.types import SigmaNumber, SigmaRegularExpression, SigmaString, SigmaT
 from soc.author.lucene_network import network
 from soc.author.lucene_regex import lucene
 
-#: Field name → its type in the index: keyword, text, ip, date, boolean, long, double, flattened; "": not searched.
+#: Field name → its type in the index, in the words of soc.author.kinds.
 Kind = Callable[[str], str]
 
 _FLAGS: Final = SigmaRegularExpression.sigma_to_re_flag
@@ -38,7 +38,7 @@ class Lucene(LuceneBackend):
         self.kind = kind
 
     def convert_condition_field_eq_val_re(self, cond: Any, state: Any) -> str:
-        if self.kind(cond.field) not in ("keyword", ""):
+        if self.kind(cond.field) not in ("keyword", "exact", ""):
             raise _cannot(f"{cond.field} is kept as {self.kind(cond.field)}, where no regular expression can look")
         return f"{self.escape_and_quote_field(cond.field)}:/{_regex(cond.value)}/"
 

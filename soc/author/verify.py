@@ -44,10 +44,9 @@ class Outcome:
 def verify(case: Case, rules: RuleSet, sources: Sources) -> Outcome:
     """Run one case. Nothing of it reads a clock, a disk or a network."""
     try:
-        source = sources.get(case.source)
+        events = list(events_of(case, sources))
     except KeyError:
         return Outcome(case, 0, f"no source {case.source!r}; `soc sources list` shows those there are")
-    events = list(_from_raw(case, source, sources) if case.raw else _from_fields(case, source))
     unparsed = next((e for e in events if isinstance(e, str)), None)
     if unparsed is not None:
         return Outcome(case, 0, unparsed)
@@ -60,6 +59,12 @@ def verify(case: Case, rules: RuleSet, sources: Sources) -> Outcome:
         if why := _unlike(case, episode, detection):
             return Outcome(case, len(episodes), why)
     return Outcome(case, len(episodes))
+
+
+def events_of(case: Case, sources: Sources) -> Iterator[Event | str]:
+    """What a case puts in, as events; a text says what the parser refused. Raises KeyError for an unknown source."""
+    source = sources.get(case.source)
+    return _from_raw(case, source, sources) if case.raw else _from_fields(case, source)
 
 
 def rendered(text: str, at: datetime, formats: Iterable[str], zone: str, number: int) -> str:

@@ -152,6 +152,9 @@ def test_what_a_query_cannot_say_is_told_and_not_approximated(
         ("s: {A|cidr: 'fe80::/10'}", "ip", []),
         ("s: {A|contains: x}", "text", ["text"]),
         ("s: {A: x}", "", ["unsearchable"]),
+        ("s: {A: x}", "exact", ["exact"]),
+        ("s: {event.outcome: failure}", "exact", []),
+        ("s: {event.outcome: Failure}", "exact", ["exact"]),
         ("s: {A|windash|contains: '-a -b -c -d -e'}", "keyword", ["long", "size"]),
     ],
 )
