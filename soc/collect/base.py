@@ -25,8 +25,9 @@ from typing import Final, Protocol
 
 from soc.bus.base import Bus
 from soc.collect.file import FileCollector, FileSource
+from soc.collect.forward import forward
 from soc.collect.http import HttpListener, HttpServer
-from soc.collect.intake import Intake, forward
+from soc.collect.intake import Intake
 from soc.collect.open import FramingOf
 from soc.collect.pulse import Pulse
 from soc.collect.spool import Spool

@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from soc.bus.base import Bus
-from soc.collect.publish import publish
 from soc.collect.spool import Batch, Outcome, Spool
-from soc.event import Rejected, TransportError
+from soc.event import Rejected
 
 log = logging.getLogger(__name__)
 
 #: Bytes of datagrams that may wait for the spool; beyond it sockets are not read, and the kernel drops (and counts).
 _MAX_WAITING: Final = 64 << 20
 _RETRY_S: Final = 0.2
-_BUS_RETRY_S: Final = 1.0
 _MAX_TURN: Final = 5_000  # records of one transaction
 
 
@@ -104,39 +99,3 @@ class Intake:
 
 def _bytes(batch: Batch) -> int:
     return sum(len(i.record.data if isinstance(i, Rejected) else i.data) + 200 for i in batch.items)
-
-
-def forward(spool: Spool, bus: Bus, stop: threading.Event, turned: Callable[[], None] = lambda: None) -> None:
-    """Put what the spool holds onto the bus until told to stop, and then what is left, if the bus takes it.
-
-    What it does not take stays for the next start. `turned` is called once a turn.
-    """
-    said = False
-    while not stop.is_set():
-        turned()
-        try:
-            if not forward_once(spool, bus):
-                spool.arrived.wait(0.5)
-            if said:
-                log.info("the bus takes records again")
-                said = False
-        except TransportError as e:
-            if not said:
-                log.warning("records stay in the spool: %s", e)
-                said = True
-            stop.wait(_BUS_RETRY_S)
-    with suppress(TransportError):
-        while forward_once(spool, bus):
-            pass
-
-
-def forward_once(spool: Spool, bus: Bus) -> int:
-    """One turn; how many records. Raises TransportError: what was given out is given out again."""
-    spool.arrived.clear()
-    items, upto = spool.next()
-    if not items:
-        return 0
-    publish(bus, items)  # 1.
-    bus.flush()  # 2.
-    spool.remove(upto)  # 3.
-    return len(items)

@@ -13,7 +13,7 @@ from pathlib import Path
 from soc.bus.sqlite import SqliteBus
 from soc.collect.counts import counts
 from soc.collect.file import FileCollector, FileSource
-from soc.collect.intake import forward_once
+from soc.collect.forward import Forwarding
 from soc.collect.spool import Spool
 from soc.collect.state import FileState
 from soc.collect.wire import from_delivery
@@ -69,7 +69,7 @@ def test_what_was_answered_survives(tmp_path: Path) -> None:
             answered += lines
         killed(process)
     bus, spool = SqliteBus(tmp_path / "bus"), Spool(tmp_path / "collect")
-    while forward_once(spool, bus):
+    while Forwarding(spool, bus).turn():
         pass
     spool.close()
     bus.close()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soc.collect.counts import counts
-from soc.collect.intake import forward_once
+from soc.collect.forward import Forwarding
 from soc.collect.spool import CRITICAL, Batch, Spool
 from soc.event import RawRecord, Rejected, TransportError
 
@@ -38,8 +38,8 @@ def test_what_is_stored_is_forwarded_in_order_and_removed(tmp_path: Path, bus: A
     for _ in range(3):
         s.append([batch(2), batch(1)])
     assert s.used > 9000
-    assert forward_once(s, bus) == 9
-    assert forward_once(s, bus) == 0
+    assert Forwarding(s, bus).turn() == 9
+    assert Forwarding(s, bus).turn() == 0
     assert s.used == 0
     assert [d[:1] for d in bus.data()] == [b"0", b"1", b"0"] * 3
     assert len({r.id for r in bus.records()}) == 9
@@ -80,9 +80,34 @@ def test_a_bus_that_fails_loses_nothing(tmp_path: Path, bus: Any) -> None:
 
     bus.before = fail
     with pytest.raises(TransportError):
-        forward_once(s, bus)
+        Forwarding(s, bus).turn()
     bus.before = lambda step: None
-    assert forward_once(s, bus) == 2
+    assert Forwarding(s, bus).turn() == 2
+
+
+def test_a_bus_that_has_taken_records_is_asked_to_flush_and_not_given_them_again(tmp_path: Path) -> None:
+    s = spool(tmp_path)
+    s.append([batch(2)])
+    steps: list[str] = []
+
+    class Slow:
+        """Takes records at once and has them durable at the third flush."""
+
+        def publish(self, topic: str, messages: Any) -> None:
+            steps.append("publish")
+
+        def flush(self) -> None:
+            steps.append("flush")
+            if steps.count("flush") < 3:
+                raise TransportError("not yet")
+
+    forwarding: Any = Forwarding(s, Slow())  # type: ignore[arg-type]
+    for _ in range(2):
+        with pytest.raises(TransportError):
+            forwarding.turn()
+    assert forwarding.turn() == 2
+    assert steps == ["publish", "flush", "flush", "flush"]
+    assert forwarding.turn() == 0
 
 
 def test_senders_that_wait_are_refused_and_others_shed_when_it_is_full(tmp_path: Path) -> None:
@@ -114,7 +139,7 @@ def test_lower_priorities_are_shed_first_and_counted_once(tmp_path: Path, bus: A
     assert received == 6000
     assert shed > 0
     assert books(tmp_path)["normal"] == (3000, 0)
-    while forward_once(s, bus):
+    while Forwarding(s, bus).turn():
         pass
     assert Counter(r.unit for r in bus.records()) == {"low": 6000 - shed, "normal": 3000}
 
@@ -188,8 +213,8 @@ def test_received_is_forwarded_or_shed_to_the_record(
         (outcome,) = s.append([batch(count, priority=priority, waits=waits)])
         offered += 0 if outcome.refused else count
         if forwards:
-            forward_once(s, bus)
-    while forward_once(s, bus):
+            Forwarding(s, bus).turn()
+    while Forwarding(s, bus).turn():
         pass
     received, shed = books(tmp_path).get("u", (0, 0))
     assert received == offered
