@@ -2,11 +2,13 @@
 
 A role that dies is started again after a pause that doubles while it keeps dying. A role whose loop has not turned for
 two minutes is ended and started again: that is the watchdog for calls that hang. A service manager that asks for it
-(sd_notify) is told by whoever it started: by the supervisor, or by a role that runs alone.
+(sd_notify) is told by whoever it started: by the supervisor, or by a role that runs alone. Where nobody watches a role
+(a container), SOC_WATCHDOG_S lets it end itself, and say where it hung, after so many seconds without a turn.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -166,12 +168,15 @@ class Beat:
         self._last = 0.0
         self._parent = int(os.environ.get("SOC_PARENT", "0"))
         self._manager = Manager()
+        self._fuse_s = float(os.environ.get("SOC_WATCHDOG_S") or 0)
 
     def __call__(self) -> None:
         now = time.monotonic()
         if now - self._last < self._manager.every_s:
             return
         self._manager.turn()
+        if self._fuse_s:  # a thread of its own that needs no interpreter; set anew at each turn
+            faulthandler.dump_traceback_later(self._fuse_s, exit=True)
         self._last = now
         self._path.touch()
         if self._parent and os.getppid() != self._parent:

@@ -125,6 +125,29 @@ def test_an_abstract_address_is_understood() -> None:
         manager.socket.close()
 
 
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_loop_that_hangs_ends_the_process_and_says_where(tmp_path: Path, beats: bool) -> None:
+    script = (
+        "import sys, threading, time\n"
+        "from pathlib import Path\n"
+        "from soc.app.supervisor import Beat\n"
+        "def hang(): threading.Event().wait()\n"
+        "stop = threading.Event()\n"
+        f"beat = Beat(Path({str(tmp_path)!r}), 'x', stop)\n"
+        "beat()\n"
+        "end = time.monotonic() + 4\n"
+        f"while {beats} and time.monotonic() < end:\n"
+        "    beat(); stop.wait(0.05)\n"
+        f"{beats} or hang()\n"
+        "sys.exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"SOC_WATCHDOG_S": "2"}, capture_output=True, timeout=60
+    )
+    assert (done.returncode == 0) is beats
+    assert (b"in hang" in done.stderr) is not beats
+
+
 @pytest.mark.parametrize("address", ["", "@", "/", "relative", "vsock:2:1234", "/nowhere/notify"])
 def test_where_nobody_listens_nothing_happens(address: str) -> None:
     assert not notify(READY, environment={"NOTIFY_SOCKET": address})
