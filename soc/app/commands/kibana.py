@@ -1,0 +1,201 @@
+"""`soc kibana`: what analysts see in Kibana, written as files to review, and applied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from soc.app.commands import output
+from soc.app.commands.options import ConfigOption, JsonOption, language, settings
+from soc.app.config import Config
+from soc.app.config_backends import ElasticsearchStoreConfig
+from soc.app.paths import existing, pipeline_files
+from soc.content import unknown
+from soc.event import ContentError
+
+if TYPE_CHECKING:
+    from soc.kibana import Change, Content, Item, Setup
+
+commands = typer.Typer(
+    name="kibana",
+    no_args_is_help=True,
+    help="Nội dung Kibana: bảng điều khiển, tìm kiếm, quyền, luật đưa cảnh báo. · Content for Kibana.",
+)
+
+#: What stands before each object, as in a diff.
+_SIGNS: Final = {"create": "+", "update": "~", "remove": "-", "edited": "!", "skipped": "?", "same": " "}
+
+
+class Mode(StrEnum):
+    auto = "auto"
+    single = "single"
+    per_rule = "per-rule"
+
+
+ModeOption = Annotated[
+    Mode | None,
+    typer.Option("--mode", help="Promotion: one rule, or one for each rule that may alert. (default: kibana.mode)"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(commands, rich_help_panel="Servers")
+
+
+@commands.command("export")
+def export(
+    config: ConfigOption = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("kibana-export"),
+    mode: ModeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Write every object as the JSON that Kibana takes; the same content gives the same bytes."""
+    from soc.kibana import files, write
+
+    settled = settings(config)
+    items, setup = _everything(settled, mode)
+    made = files(items, setup)
+    over = write(made, out)
+    for path in over:
+        output.say(f"{path}: of an earlier export, not written by this one")
+    counts = Counter(item.kind for item in items)
+    if json_:
+        told = {"folder": str(out), "files": list(map(str, made)), "left_over": list(map(str, over))}
+        output.document(**told, counts=dict(counts))
+        return
+    output.say(f"{out}: {len(made)} files ({_counted(counts)})")
+
+
+@commands.command("apply")
+def apply(
+    config: ConfigOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would change. Exit 1 if there is something.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Put ours back where somebody changed an object in Kibana.")
+    ] = False,
+    mode: ModeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show what differs from the Kibana at kibana.url, then create and update it."""
+    from soc.kibana import DOING, Kibana, plan
+    from soc.kibana import apply as carry_out
+
+    settled = settings(config)
+    if settled.kibana.url is None:
+        raise ContentError(_where(config), 0, "kibana.url is not set: where does Kibana answer?")
+    items, setup = _everything(settled, mode)
+    kibana = Kibana(settled.kibana.url, _key(settled), ca=settled.kibana.ca, timeout_s=settled.kibana.timeout_s)
+    changes = plan(kibana, items, setup, overwrite=overwrite)
+    doing = sum(change.action in DOING for change in changes)
+    if not json_:
+        _show(changes)
+    if not dry_run:
+        carry_out(kibana, changes)
+    if json_:
+        output.document(applied=not dry_run, changes=[_told(change) for change in changes])
+    else:
+        counts = Counter(change.action for change in changes)
+        output.say(f"{settled.kibana.url}: {_counted(counts)}" + (" (dry run)" if dry_run else ""))
+    if dry_run and doing:
+        raise typer.Exit(1)
+
+
+def _show(changes: list[Change]) -> None:
+    for change in changes:
+        if change.action == "same":
+            continue
+        item = change.item
+        name = f"{item.space}/{item.id}" if item.space else item.id
+        typer.echo(output.printable(f"{_SIGNS[change.action]} {change.action:7} {item.kind:9} {name}  {item.title}"))
+        if change.why:
+            typer.echo(output.printable(f"          {'; '.join(change.why)}"))
+
+
+def _told(change: Change) -> dict[str, Any]:
+    item = change.item
+    return {
+        "action": change.action,
+        "kind": item.kind,
+        "space": item.space,
+        "id": item.id,
+        "title": item.title,
+        "why": list(change.why),
+    }
+
+
+def _counted(counts: Counter[Any]) -> str:
+    return ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing"
+
+
+def _where(config: Path | None) -> Path:
+    return config or Path("configuration")
+
+
+def _everything(config: Config, mode: Mode | None) -> tuple[list[Item], Setup]:
+    """All objects that the configuration asks for. Raises ContentErrors, ContentError."""
+    from soc.alert.policy import Policy
+    from soc.detect import load_rules
+    from soc.kibana import alerting, everything, load_content
+
+    content: Content = load_content(config.kibana.content)
+    setup = _setup(config, mode)
+    packs = existing(config.rules, "rules")
+    rules = load_rules(packs, pipeline_files(config.sigma_pipelines), config.placeholders)
+    if not config.console_url:
+        output.say("console_url is not set: alerts carry no link to the console, and dashboards do not open them")
+    return everything(content, alerting(rules, Policy.load(packs)), setup), setup
+
+
+def _setup(config: Config, mode: Mode | None) -> Setup:
+    from soc.app.content import load_units_of
+    from soc.kibana import Group, Setup, spaces, too_old, version_of
+
+    store, own = config.store, config.kibana
+    if not isinstance(store, ElasticsearchStoreConfig):
+        raise ContentError("store", 0, "Kibana shows what is in Elasticsearch, and store.type is sqlite")
+    version = version_of(own.version)
+    if why := too_old(version):
+        raise ContentError("kibana.version", 0, why)
+    said = {space.namespace: space for space in own.spaces}
+    names = [namespace.name for namespace in store.namespaces]
+    for name in said:
+        if name not in names:
+            raise ContentError("kibana.spaces", 0, unknown(name, names, "namespace"))
+    units = load_units_of(config).units if names else None
+    groups = []
+    for namespace in store.namespaces:
+        found = [unit for uid in namespace.units if units is not None and (unit := units.get(uid)) is not None]
+        title = ", ".join(unit.label for unit in found)
+        own_words = said.get(namespace.name)
+        groups.append(
+            Group(
+                namespace.name,
+                (own_words.title if own_words else "") or title,
+                own_words is not None and own_words.promote,
+            )
+        )
+    made = spaces(own.space, own.title, store.namespace, groups, Path("kibana.spaces"))
+    return Setup(
+        made,
+        store.namespace,
+        version,
+        mode.value if mode else own.mode,
+        config.console_url,
+        language(config),
+    )
+
+
+def _key(config: Config) -> str:
+    path = config.kibana.api_key_file
+    if path is None:
+        raise ContentError("kibana", 0, "kibana.api_key_file is not set: a file with the API key that applies content")
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, ValueError) as wrong:
+        raise ContentError(path, 0, f"the secret cannot be read: {wrong}") from wrong
