@@ -7,10 +7,12 @@ Also a program: `python test_store.py ROLE SPEC` is the other process that the t
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,14 +35,24 @@ def open_sqlite(spec: dict[str, Any]) -> Store:
     return SqliteStore(Path(spec["folder"]))
 
 
-BACKENDS: dict[str, Callable[[dict[str, Any]], Store]] = {"sqlite": open_sqlite}
+def open_elasticsearch(spec: dict[str, Any]) -> Store:
+    from soc.store.elasticsearch import ElasticsearchStore, Namespace
+
+    groups = [Namespace(f"{spec['namespace']}.group", units=("vn:xa:99999",))]
+    return ElasticsearchStore([spec["url"]], namespace=spec["namespace"], namespaces=groups)
+
+
+#: name → opens a store from a JSON-able spec.
+BACKENDS: dict[str, Callable[[dict[str, Any]], Store]] = {"sqlite": open_sqlite, "elasticsearch": open_elasticsearch}
+#: Backends that are servers, on which every test has a namespace of its own.
+SERVICES = {"elasticsearch"}
 
 
 class Backend:
     """One store under test, opened as often as needed, by this process and by others."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.spec = {"backend": name, "folder": str(folder)}
+    def __init__(self, name: str, **spec: str) -> None:
+        self.spec = {"backend": name, **spec}
         self.opened: list[Store] = []
 
     def open(self) -> Store:
@@ -57,12 +69,35 @@ class Backend:
                 child.kill()
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+PARAMETERS = [pytest.param(n, marks=[pytest.mark.services] if n in SERVICES else []) for n in sorted(BACKENDS)]
+
+
+@pytest.fixture(params=PARAMETERS)
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    made = Backend(request.param, tmp_path)
+    if request.param == "elasticsearch":
+        url = request.getfixturevalue("applied")
+        made = Backend("elasticsearch", url=url, namespace=f"contract.{secrets.token_hex(6)}")
+    else:
+        made = Backend(request.param, folder=str(tmp_path))
     yield made
     for store in made.opened:
         store.close()
+    if request.param == "elasticsearch":
+        urllib.request.urlopen(urllib.request.Request(f"{url}/*-{made.spec['namespace']}*", method="DELETE")).close()
+
+
+@pytest.fixture(scope="session")
+def applied(elasticsearch: str) -> str:
+    """The server's URL, once our templates are there."""
+    from soc.normalize.ecs import ecs
+    from soc.store.elasticsearch import ElasticAccess, Server
+    from soc.store.elasticsearch.apply import apply, changes
+    from soc.store.elasticsearch.templates import templates
+
+    server = Server([elasticsearch], ElasticAccess())
+    apply(server, changes(server, templates({name: field.kind for name, field in ecs().fields.items()})))
+    server.close()
+    return elasticsearch
 
 
 @pytest.fixture
