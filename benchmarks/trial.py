@@ -49,6 +49,7 @@ class Fault:
     after: Callable[[Scene], None] = lambda scene: None
     settings: Mapping[str, Any] = field(default_factory=dict)
     refuses: bool = False  # the store is made to refuse some records
+    brokers: int = 1  # that it needs
 
 
 @dataclass
@@ -88,6 +89,8 @@ def trial(
     load = Load(soc.http, rate, int(seconds * rate))
     scene = Scene(servers, soc, proxy, load, folder / namespace)
     verdict = Verdict(fault.name, load.total)
+    if servers.brokers > 1:
+        soc.replicate(servers.brokers)
     soc.apply()
     fault.before(scene)
     soc.start()
@@ -128,7 +131,7 @@ def _lag(soc: Installation) -> int:
     try:
         bus = open_bus(load_config(soc.config, {}))
         try:
-            return bus.lag(RAW, "detect") + bus.lag(REJECTED, "detect") + bus.lag(DETECTIONS, "alert")
+            return bus.lag(RAW, "detect") + bus.lag(REJECTED, "aside") + bus.lag(DETECTIONS, "alert")
         finally:
             bus.close()
     except TransportError:

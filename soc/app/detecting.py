@@ -31,6 +31,8 @@ from soc.store.base import Store
 log = logging.getLogger("soc.detect")
 
 GROUP: Final = "detect"
+#: A group of its own: within one, a member's name is one subscription's.
+ASIDE_GROUP: Final = "aside"
 Beat = Callable[[], None]
 
 
@@ -69,7 +71,7 @@ def detect(
     """Works until `stop` is set. `beat` is called once a turn, for whoever watches that the loop lives."""
     heirs = Inherited(max(2 * max_records, _LARGEST_BATCH))
     subscription = bus.subscribe(RAW, GROUP, member=member, on_assigned=heirs.assigned)
-    set_aside = bus.subscribe(REJECTED, GROUP, member=member)
+    set_aside = bus.subscribe(REJECTED, ASIDE_GROUP, member=member)
     try:
         while not stop.is_set():
             beat()

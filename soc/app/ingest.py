@@ -33,7 +33,7 @@ from soc.app.runner import Stopped
 from soc.app.supervisor import Role, Supervisor
 from soc.bus.base import DETECTIONS, RAW, REJECTED, Bus
 from soc.collect.ingest import ingest as collect_ingest
-from soc.event import ContentError, ContentErrors, rfc3339
+from soc.event import ContentError, ContentErrors, TransportError, rfc3339
 from soc.normalize import load_sources
 from soc.store.base import Store
 from soc.store.query import parse_query
@@ -72,6 +72,10 @@ def ingest(
     """Counts of `soc ingest --json`. Raises Stopped when told to stop, ContentErrors when the workers cannot run."""
     began = time.monotonic()
     Policy.load(existing(config.rules, "rules"))  # what is cheap to know is known before anything is sent
+    try:
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TransportError(f"data_dir {config.data_dir} cannot be made: {error.strerror}") from error
     with (
         closing(open_bus(as_role(config, "ingest"))) as bus,
         closing(open_store(as_role(config, "ingest"))) as store,
@@ -177,7 +181,7 @@ def drain(
 ) -> None:
     """Returns once everything published so far, and what came of it, is committed by every worker."""
     _reached(bus, RAW, detecting.GROUP, bus.end_offsets(RAW), stop, supervisor, tell)
-    _reached(bus, REJECTED, detecting.GROUP, bus.end_offsets(REJECTED), stop, supervisor, tell)
+    _reached(bus, REJECTED, detecting.ASIDE_GROUP, bus.end_offsets(REJECTED), stop, supervisor, tell)
     seen: dict[int, int] = {}
     while (ends := bus.end_offsets(DETECTIONS)) != seen:  # correlations put more on the topic
         _reached(bus, DETECTIONS, alerting.GROUP, ends, stop, supervisor, tell)

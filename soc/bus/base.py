@@ -103,7 +103,8 @@ class Bus(Protocol):
         on_assigned: OnChange | None = None,
         on_revoked: OnChange | None = None,
     ) -> Subscription:
-        """Join the group. A new group starts at the oldest record. `member` is a stable name (static membership)."""
+        """Join the group. A new group starts at the oldest record. `member` is a stable name (static membership),
+        of one subscription within the group."""
 
     def lag(self, topic: str, group: str) -> int:
         """Records published and not yet committed by the group, over all partitions."""
