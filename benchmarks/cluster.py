@@ -172,6 +172,15 @@ class Installation:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
+    def replicate(self, copies: int) -> None:
+        """Have topics on several brokers: a table of its own, written like ours."""
+        table = yaml.safe_load((ROOT / "deploy/kafka/topics.yaml").read_text("utf-8"))
+        table["replication"] = {"factor": copies, "min.insync.replicas": 1}
+        (self.folder / "topics.yaml").write_text(yaml.safe_dump(table, sort_keys=False), "utf-8")
+        content = yaml.safe_load(self.config.read_text("utf-8"))
+        content["bus"]["topics"] = str(self.folder / "topics.yaml")
+        self.config.write_text(yaml.safe_dump(content), "utf-8")
+
     def apply(self) -> None:
         """Topics and templates, as before the first start."""
         for group in ("topics", "store"):

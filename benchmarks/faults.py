@@ -103,6 +103,13 @@ def _one_more(scene: Scene) -> None:
     log.close()
 
 
+def _without_leader(scene: Scene) -> None:
+    """Of two brokers, the one that leads half of the partitions is killed; the other takes over, then it comes back."""
+    scene.servers.signal("kafka-2", signal.SIGKILL)
+    time.sleep(BROKEN_S)
+    scene.servers.start("kafka-2")
+
+
 def _small_disk(scene: Scene) -> None:
     scene.soc.data_dir.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(scene.soc.data_dir)], check=True)
@@ -155,6 +162,7 @@ FAULTS = [
     *(away("elasticsearch", how) for how in (None, signal.SIGKILL, signal.SIGSTOP)),
     answering(429),
     answering(503),
+    Fault("a partition's leader gone", _without_leader, brokers=2),
     Fault("mapping conflict", lambda scene: None, before=_conflicting, refuses=True),
     Fault("rebalance, a batch in flight", _one_more),
     Fault("clock jumps", _jump, before=_under_faketime),
@@ -183,6 +191,22 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join([f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|", *rows])
 
 
+def rounds(chosen: list[Fault], brokers: int, end: float, seconds: float, rate: float) -> list[Verdict]:
+    """Each fault at least once, then again until the end."""
+    verdicts: list[Verdict] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="soc-faults-", dir="/var/tmp") as folder,
+        servers(Path(folder) / "servers", brokers=brokers) as running,
+        proxy(running.search) as before_search,
+    ):
+        while len(verdicts) < len(chosen) or time.monotonic() < end:
+            fault = chosen[len(verdicts) % len(chosen)]
+            verdict = trial(fault, running, before_search, Path(folder), seconds=seconds, rate=rate)
+            verdicts.append(verdict)
+            print("ok  " if verdict.good else "BAD ", verdict, file=sys.stderr, flush=True)
+    return verdicts
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--minutes", type=float, default=0.0, help="0 = each fault once")
@@ -196,19 +220,11 @@ def main() -> int:
     print(circumstances(), f"seed {given.seed}", sep="\n")
     verdicts: list[Verdict] = []
     end = time.monotonic() + given.minutes * 60
-    with (
-        tempfile.TemporaryDirectory(prefix="soc-faults-", dir="/var/tmp") as folder,
-        servers(Path(folder) / "servers") as running,
-        proxy(running.search) as before_search,
-    ):
-        Path(folder).chmod(0o755)
-        while not verdicts or time.monotonic() < end:
-            for fault in chosen:
-                if verdicts and given.minutes and time.monotonic() > end and len(verdicts) >= len(chosen):
-                    break
-                verdict = trial(fault, running, before_search, Path(folder), seconds=given.seconds, rate=given.rate)
-                verdicts.append(verdict)
-                print("ok  " if verdict.good else "BAD ", verdict, file=sys.stderr, flush=True)
+    for brokers in (1, 2):
+        some = [f for f in chosen if f.brokers == brokers]
+        share = end if brokers == 2 else end - given.minutes * 60 * sum(f.brokers == 2 for f in chosen) / len(chosen)
+        if some:
+            verdicts += rounds(some, brokers, share, given.seconds, given.rate)
     print(table(verdicts))
     return 0 if all(v.good for v in verdicts) else 1
 
