@@ -110,7 +110,7 @@ class _Loading:
             r.known(entry, ("title", "question", "view", "where", "columns"))
             columns = r.texts(entry, "columns")
             for column in columns:
-                if column not in self._labels:
+                if self._labels and column not in self._labels:
                     r.wrong(entry.at("columns"), f"{column}: words.yml has no name for this field")
             view = r.one_of(entry, "view", views)
             made[name] = Search(name, r.text(entry, "title"), r.text(entry, "question"), view, columns, r.query(entry))

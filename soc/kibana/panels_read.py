@@ -128,6 +128,6 @@ class PanelReading:
         return Measure(op, field, label)
 
     def _label(self, name: str, line: int) -> str:
-        if name and name not in self._labels:
+        if name and self._labels and name not in self._labels:
             self._r.wrong(line, f"{unknown(name, self._labels, 'field')} (words.yml names the fields)")
         return self._labels.get(name, name)

@@ -65,7 +65,8 @@ def promotion(space: Space, rules: Sequence[Alerting], matrix: Matrix, setup: Se
         "description": "Cảnh báo của hệ thống mà không luật nào ở đây nhận: mô hình bất thường, luật mới thêm.",
     }
     if rules:
-        rest["query"] = f"{QUERY} and not {kql.one_of('rule.id', [one.facts.id for one in rules])}"
+        ids = sorted(one.facts.id for one in rules)
+        rest["query"] = f"{QUERY} and not {kql.one_of('rule.id', ids)}"
     bodies = [rest, *(_one(space, one, matrix, setup) for one in rules)]
     return [_item(space, body) for body in sorted(bodies, key=lambda body: str(body["rule_id"]))]
 

@@ -29,7 +29,7 @@ class Reading:
             content = read_yaml(self.path)
         except ContentErrors as found:
             self.errors += found.errors
-            return Mapped()
+            return _empty(0)
         return self.mapping(content, 0, "the file")
 
     def mapping(self, value: Any, line: int, what: str) -> Mapped:
@@ -37,7 +37,7 @@ class Reading:
             return value
         if value is not None:
             self.wrong(line, f"{what}: expected a mapping")
-        return Mapped()
+        return _empty(line)
 
     def known(self, entry: Mapped, keys: Sequence[str]) -> None:
         for key in entry:
@@ -109,6 +109,12 @@ class Reading:
         if value and value not in names:
             self.wrong(entry.at(key), f"{key}: {unknown(value, names, 'name')}")
         return value
+
+
+def _empty(line: int) -> Mapped:
+    made = Mapped()
+    made.line, made.lines = line, {}
+    return made
 
 
 #: Kibana's grid has 48 columns.
