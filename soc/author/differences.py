@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from soc.author.lucene import Kind
+from soc.author.lucene_regex import widened
 from soc.detect import Rule
 from soc.detect.detection import Ask, leaves
 from soc.detect.pattern import Wild
@@ -26,6 +27,7 @@ TEXTS: Final = ("keyword", "exact")
 REASONS: Final = {
     "long": "less: values longer than {longest} characters are not searched ({fields})",
     "case": "more: letter case does not count in a search, but it does in the rule's regular expression ({fields})",
+    "counts": "more: a long count of a regular expression has no upper end, {{1,64}} is {{1,}} ({fields})",
     "exact": "less: letter case counts ({fields})",
     "null": "{fields}: a search takes absent, null, an empty list and a value too long to be searched for the same",
     "keywords": "less and more: words without a field are looked for in the index's default fields alone, "
@@ -41,12 +43,12 @@ REASONS: Final = {
 }
 
 #: What holds for every query, and is not repeated for each.
-GENERAL: Final = (
-    "The query does not ask for the log source: other sources' events in the same indices are searched, too.",
-    "Numbers are texts in a search but for those of ECS: 5 is not 5.0.",
-    "Letters are compared one by one after lower-casing: ſ is not s, ς is not σ, İ is i.",
-    "A field is looked up under its mapped names; the engine looks under the rule's own name, too.",
-)
+GENERAL: Final = {
+    "scope": "more: the query does not ask for the log source; events of other sources in its indices count, too",
+    "numbers": "less: 5 is not 5.0 in a field that is kept as text",
+    "folding": "both: letters are compared one by one after lower-casing; ſ is not s, ς is not σ, İ is i",
+    "names": "both: a field has its mapped names alone; the engine knows the rule's own name and one with blanks, too",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ def _of(ask: Ask, kind: Kind) -> Iterator[tuple[str, str]]:
             yield "long", shown
             if "i" not in predicate.flags and "(?i" not in predicate.pattern:
                 yield "case", shown
+            if widened(predicate.pattern):
+                yield "counts", shown
         elif isinstance(predicate, Cidr) and texts:
             yield "network", shown
         elif isinstance(predicate, Text):

@@ -1,13 +1,15 @@
 """Regular expressions: RE2 as rules write it → Lucene's, that finds the same in an index of small letters.
 
 Lucene's are anchored at both ends, know no flags, no `^`, `$`, `\\b`, no `(?:…)`, no lazy repeats, let `.` cross line
-ends, and have operators of their own (`"`, `#`, `@`, `&`, `<`, `~`). What has no counterpart raises ValueError.
+ends, and have operators of their own (`"`, `#`, `@`, `&`, `<`, `~`). What has no counterpart raises ValueError; long
+counts are made longer (`widened`).
 Sources: https://www.elastic.co/guide/en/elasticsearch/reference/current/regexp-syntax.html,
 https://github.com/google/re2/wiki/Syntax
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,6 +25,9 @@ _CLASSES: Final = {
 _CONTROLS: Final = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 #: Branches that one expression may become where anchors stand within groups.
 _MAX_BRANCHES: Final = 64
+#: Lucene makes a deterministic automaton, which grows with each repetition; a server's queries stop at 10,000 steps
+#: (max_determinized_states).
+_MAX_COUNT: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,19 @@ def _class(has: Letters) -> str:
 def _escaped(char: int) -> str:
     text = chr(char)
     return f"\\{text}" if text.isascii() and text.isprintable() and not text.isalnum() and text != " " else text
+
+
+def widened(pattern: str) -> bool:
+    """Does the expression count further than Lucene can, so that `{n,m}` became `{n,}`?"""
+    return any(int(high) - int(low) > _MAX_COUNT for low, high in re.findall(r"\{(\d+),(\d+)\}", pattern))
+
+
+def _counted(low: str, comma: str, high: str) -> str:
+    if int(low) > 4 * _MAX_COUNT:
+        raise ValueError(f"a count of {low}")
+    if high and int(high) - int(low) > _MAX_COUNT:
+        high = ""
+    return f"{{{low}{comma}{high}}}"
 
 
 @dataclass(slots=True)
@@ -280,7 +298,7 @@ class _Reader:
             low, comma, high = self.pattern[self.at + 1 : max(end, self.at)].partition(",")
             if end < 0 or not low.isdigit() or (high and not high.isdigit()):
                 return node  # a brace that is one
-            repeat, self.at = f"{{{low}{comma}{high}}}", end + 1
+            repeat, self.at = _counted(low, comma, high), end + 1
         if not repeat:
             return node
         if self.pattern.startswith("?", self.at):

@@ -88,13 +88,16 @@ def test_letters_of_any_case_are_never_missed_and_exact_where_case_does_not_coun
         ("(?i)[^A-Z]x", ".*[^a-z]x.*"),
         ("a{2}b{x", r".*a{2}b\{x.*"),
         ("(?m)^a$", "(.*\n)?a(\n.*)?"),
+        ("a[b-c]{1,64}d{2,9}", ".*a[b-c]{1,}d{2,9}.*"),
     ],
 )
 def test_what_becomes_of(pattern: str, expression: str) -> None:
     assert lucene(pattern) == expression
 
 
-@pytest.mark.parametrize("pattern", [r"\bfoo", r"a^b", r"(?:x|^){2}", r"\pL", "[[:alpha:]]", "(?U)a", r"\Qa\E"])
+@pytest.mark.parametrize(
+    "pattern", [r"\bfoo", r"a^b", r"(?:x|^){2}", r"\pL", "[[:alpha:]]", "(?U)a", r"\Qa\E", "a{1000,}"]
+)
 def test_what_has_no_counterpart_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         lucene(pattern)

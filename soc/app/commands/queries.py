@@ -33,7 +33,7 @@ def show(found: Sequence[Converted], rules: RuleSet, out: Path | None, as_json: 
         output.document(
             format="lucene",
             converted=len(said),
-            general=list(GENERAL),
+            general=GENERAL,
             queries=[
                 {
                     "rule": c.id,
@@ -85,5 +85,5 @@ def _write(said: Sequence[Converted], folder: Path) -> None:
 def _page(c: Converted) -> str:
     lines = [f"# {c.title}", "", f"Rule {c.id}, {c.path.name}", "", f"Indices: `{', '.join(c.indices)}`", ""]
     lines += ["What this query finds more or less than the rule in the stream:", ""]
-    lines += [f"- {d.text}" for d in c.differences] + [f"- {text}" for text in GENERAL]
+    lines += [f"- {d.text}" for d in c.differences] + [f"- {text}" for text in GENERAL.values()]
     return "\n".join(lines) + "\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from elasticsearch import Elasticsearch
 
 from soc.author.convert import Converted, convert
@@ -20,6 +22,8 @@ from soc.event import Event
 from soc.normalize import Sources, load_sources
 from soc.org import load_org
 from soc.store.elasticsearch import ElasticsearchStore
+
+KNOWN = Path(__file__).with_name("known.yml")
 
 #: Queries of one request.
 _AT_ONCE = 50
@@ -82,6 +86,68 @@ def asked(query: str) -> dict[str, object]:
     return {"size": 10_000, "_source": False, "track_total_hits": True, "query": {"query_string": string}}
 
 
+@dataclass(frozen=True, order=True)
+class Difference:
+    """A rule and an event that the query finds `more`, or the engine alone (`less`)."""
+
+    rule: str
+    event: str
+    finds: str
+
+    @property
+    def line(self) -> str:
+        """As it would stand in known.yml."""
+        return f"\n  - {{rule: {self.rule}, event: '{self.event}', finds: {self.finds}, reason: }}"
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What queries and engine do not both find, and how many finds are equal. `told`: rule → codes beside its query."""
+
+    equal: int
+    found: frozenset[Difference]
+    told: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, world: World, rules: RuleSet, queries: Sequence[Converted], names: Mapping[str, str]) -> Differences:
+        """Every query over all events of its rule's log source. `names`: event id → name for people."""
+        engine, scopes, hits = world.engine(rules), world.scopes(rules), world.hits(queries)
+        found: set[Difference] = set()
+        equal = 0
+        for one in queries:
+            answer, scope, wanted = hits[one.id], scopes.get(one.id, set()), engine.get(one.id, set())
+            if isinstance(answer, str):
+                found.add(Difference(one.id, answer[:80], "error"))
+                continue
+            equal += len(answer & wanted)
+            found |= {Difference(one.id, names[event], "less") for event in wanted - answer}
+            found |= {Difference(one.id, names[event], "more") for event in (answer & scope) - wanted}
+        told = {one.id: frozenset(d.code for d in one.differences) for one in queries}
+        return cls(equal, frozenset(found), told)
+
+    def unlisted(self, part: str) -> str:
+        """Those that known.yml does not list."""
+        return "".join(d.line for d in sorted(self.found - set(known(part))))
+
+    def gone(self, part: str) -> str:
+        """Those of known.yml that are no more."""
+        return "".join(d.line for d in sorted(set(known(part)) - self.found))
+
+    def untold(self, part: str) -> list[str]:
+        """Those whose reason does not stand beside the query."""
+        return [d.line for d, reason in known(part).items() if reason not in self.told[d.rule]]
+
+    def summary(self, part: str) -> str:
+        reasons = Counter(known(part)[d] for d in self.found)
+        return f"{self.equal} equal, {len(self.found)} different: {dict(reasons)}"
+
+
+def known(part: str) -> dict[Difference, str]:
+    """Each listed difference and its reason."""
+    table = yaml.safe_load(KNOWN.read_text("utf-8"))
+    return {Difference(d["rule"], d["event"], d["finds"]): d["reason"] for d in table[part]}
+
+
 @pytest.fixture(scope="session")
 def sources(root: Path) -> Sources:
     return load_sources([root / "pipelines" / "sources"])
@@ -110,7 +176,7 @@ def stored(elasticsearch: str, root: Path) -> Iterator[Callable[[Sequence[Event]
         made.append(namespace)
         store = ElasticsearchStore([elasticsearch], namespace=namespace)
         written = store.write(events)
-        assert (written.created, written.refused) == (len(events), {})
+        assert written.refused == {}
         store.close()
         client.indices.refresh(index=f"*-{namespace}-*")
         return World(events, namespace, client)
