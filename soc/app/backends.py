@@ -60,6 +60,7 @@ def open_store(config: Config) -> Store:
             access=elastic_access(store),
             namespace=store.namespace,
             namespaces=[Namespace(n.name, tuple(n.units), n.system_level, n.retention_days) for n in store.namespaces],
+            retention_days=store.retention_days,
         )
     from soc.store.sqlite import SqliteStore
 

@@ -9,7 +9,22 @@ from typing import Final
 
 import typer
 
-from soc.app.commands import alerts, check, demo, events, hunt, parse, rules, run, sources
+from soc.app.commands import (
+    alerts,
+    check,
+    demo,
+    doctor,
+    events,
+    hunt,
+    kibana,
+    parse,
+    rules,
+    run,
+    sources,
+    store,
+    topics,
+    topics_acls,
+)
 from soc.app.commands.options import choose, hoisted
 from soc.app.commands.output import say
 from soc.app.runner import Stopped
@@ -31,7 +46,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(choose)
-for module in (demo, hunt, run, alerts, events, sources, parse, rules, check):
+for module in (
+    demo,
+    hunt,
+    run,
+    alerts,
+    events,
+    sources,
+    parse,
+    rules,
+    check,
+    doctor,
+    topics,
+    topics_acls,
+    store,
+    kibana,
+):
     module.register(app)
 
 
