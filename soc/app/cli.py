@@ -22,6 +22,7 @@ from soc.app.commands import (
     run,
     sources,
     store,
+    store_keys,
     topics,
     topics_acls,
 )
@@ -60,6 +61,7 @@ for module in (
     topics,
     topics_acls,
     store,
+    store_keys,
     kibana,
 ):
     module.register(app)

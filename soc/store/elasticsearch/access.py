@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ log = logging.getLogger("soc.store.elasticsearch")
 
 MAJOR: Final = 9  # of the server: its client and its index format go together
 _TIMEOUT_S: Final = 60.0
+#: The server's words for shards that are not started; a request that meets them has done nothing.
+_STARTING: Final = frozenset({"no_shard_available_action_exception", "search_phase_execution_exception"})
+_STARTING_S: Final = 10.0
+_LOOK_S: Final = 0.1
 
 #: Modules of the server without which ours does not work; the rest of what a server may lack, we do not use.
 _NEEDED: Final = {
@@ -91,14 +96,22 @@ class Server:
         params: Mapping[str, Any] | None = None,
         absent: bool = False,
     ) -> Any:
-        """The parsed answer. `body`: NDJSON as bytes, or what becomes JSON. `absent`: 404 is None and no error."""
+        """The parsed answer. `body`: NDJSON as bytes, or what becomes JSON. `absent`: 404 is None and no error.
+
+        An index that was made a moment ago, or a node that has just come back, has shards that do not answer yet: that
+        is waited out for some seconds.
+        """
         self._check()
-        try:
-            return self._ask(method, path, body, params)
-        except AnswerError as refused:
-            if absent and refused.status == 404:
-                return None
-            raise
+        deadline = time.monotonic() + _STARTING_S
+        while True:
+            try:
+                return self._ask(method, path, body, params)
+            except AnswerError as refused:
+                if absent and refused.status == 404:
+                    return None
+                if refused.kind not in _STARTING or refused.status != 503 or time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_S)
 
     def _ask(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None) -> Any:
         headers = {"accept": "application/json"}
