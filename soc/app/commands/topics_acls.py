@@ -49,7 +49,8 @@ def acls(
         rows = [("+", str(grant)) for grant in made.add] + [("-", str(grant)) for grant in made.remove]
         if rows:
             output.table(("", "right"), rows)
-        output.say(f"{len(made.add)} added, {len(made.remove)} removed, {made.kept} as they are{_note(dry_run)}")
+        done = "would be made, nothing was changed (--dry-run)" if dry_run else "made"
+        output.say(f"{made.changes} changes {done}; {made.kept} rights as they are")
     if dry_run and made.changes:
         raise typer.Exit(1)
 
@@ -88,11 +89,7 @@ def users(
         output.document(applied=not dry_run, users=rows)
     else:
         output.table(("user", "change", "password file"), [(c.user, c.what, str(c.file)) for c in changes])
-        if note := _note(dry_run):
-            output.say(note.lstrip("; "))
+        if dry_run:
+            output.say("nothing was changed (--dry-run)")
     if dry_run and any(c.what != "keep" for c in changes):
         raise typer.Exit(1)
-
-
-def _note(dry_run: bool) -> str:
-    return "; nothing was changed (--dry-run)" if dry_run else ""
