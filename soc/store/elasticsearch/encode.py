@@ -36,6 +36,7 @@ class Encoder:
     """
 
     def __init__(self, kinds: Mapping[str, str]) -> None:
+        self._kinds = kinds
         self._shapes = Shapes(kinds)
         self._odd = Odd()
         self._plain: dict[str, bool] = {}  # address with a colon → whether it is in its canonical form
@@ -58,10 +59,12 @@ class Encoder:
         index["ts"] = ts
         self._texts(fields, shape, index)
         if shape.vendor or apart:
-            self._vendor(fields, (*shape.vendor, *(apart - set(shape.vendor))), index, look)
+            self._vendor(fields, shape, apart, index, look)
         for name in shape.addresses:
-            if not self._is_canonical(fields[name]):
-                look.append(name)
+            value = fields[name]
+            for text in value if value.__class__ is list else (value,):
+                if text.__class__ is str and ":" in text and not self._is_canonical(text):
+                    look.append(name)
         for name in shape.dates:
             value = fields[name]
             if value.__class__ is not str or not _DATE.fullmatch(value):
@@ -99,41 +102,48 @@ class Encoder:
         return root, {"rest": orjson.dumps(rest, option=_OPTIONS).decode()}
 
     def _texts(self, fields: Fields, shape: Shape, index: dict[str, Any]) -> None:
+        """Each different text once, but for those that stand in event.original as words of their own."""
+        spoken: list[str] = []
+        for value in map(fields.__getitem__, shape.spoken):
+            if value.__class__ is str:
+                spoken.append(value)
+            elif value.__class__ is list:
+                for member in value:
+                    if member.__class__ is str:
+                        spoken.append(member)
+                    else:
+                        spoken += map(text_of, scalars(member))
+            elif value.__class__ is int:
+                spoken.append(str(value))
+            elif value is not None:
+                spoken += map(text_of, scalars(value))
         original = fields.get("event.original")
         if original.__class__ is not str:
             original = ""
         edges, find = _EDGES, original.find
         texts: list[str] = []
-        for name in shape.spoken:
-            value = fields[name]
-            if value.__class__ is str:
-                if (at := find(value)) >= 0:
-                    end = at + len(value)
-                    if original[at - 1 : at] in edges and original[end : end + 1] in edges:
-                        continue
-                texts.append(value)
-            elif value is not None:
-                for member in scalars(value):
-                    text = member if member.__class__ is str else text_of(member)
-                    if (at := find(text)) >= 0:
-                        end = at + len(text)
-                        if original[at - 1 : at] in edges and original[end : end + 1] in edges:
-                            continue
-                    texts.append(text)
+        for text in dict.fromkeys(spoken):
+            if (at := find(text)) >= 0:
+                end = at + len(text)
+                if original[at - 1 : at] in edges and original[end : end + 1] in edges:
+                    continue
+            texts.append(text)
         if texts:
-            index["text"] = list(dict.fromkeys(texts))
+            index["text"] = texts
 
-    def _vendor(self, fields: Fields, names: tuple[str, ...], index: dict[str, Any], look: list[str]) -> None:
+    def _vendor(
+        self, fields: Fields, shape: Shape, apart: frozenset[str], index: dict[str, Any], look: list[str]
+    ) -> None:
         vendor: dict[str, Any] = {}
         whole: list[str] = []
-        for name in names:
+        for name in (*shape.vendor, *apart.difference(shape.vendor)) if apart else shape.vendor:
             value = fields[name]
             if (value.__class__ is str and len(value) <= LONGEST) or value.__class__ is int or value.__class__ is bool:
                 vendor[name] = value
             elif value is not None:
                 if value.__class__ is dict and value:
                     whole.append(name)
-                held = _held(name, value, look, 0)
+                held = self._held(name, value, look, name not in apart)
                 if held is not None:
                     vendor[name] = held
         if "\x00" in "".join(vendor):
@@ -145,17 +155,44 @@ class Encoder:
         if whole:
             index["whole"] = whole
 
-    def _is_canonical(self, value: Any) -> bool:
-        """Whether an address, or each of several, is written as the server will give it back."""
+    def _held(self, path: str, value: Any, look: list[str], typed: bool, depth: int = 0) -> Any:
+        """What the flattened field holds of a value, None for nothing; what it does not hold exactly goes to `look`.
+
+        `typed`: what lies below an object under a field with a type is indexed there.
+        """
+        if value.__class__ is str:
+            if len(value) > LONGEST:
+                look.append(path)
+                return None
+            return value
+        if value.__class__ is float:
+            return text_of(value)
         if value.__class__ is list:
-            return all(self._is_canonical(member) for member in value)
-        if value.__class__ is not str or ":" not in value:
-            return True  # no address at all is in _ignored
-        known = self._plain.get(value)
+            members = [self._held(path, member, look, typed, depth + 1) for member in value]
+            return [held for held in members if held is not None] or None
+        if value.__class__ is not dict:
+            return value
+        if depth > _DEEPEST or any("\x00" in key for key in value):
+            look += [path, f"{path}.*"]
+            return None
+        if path not in look:
+            look.append(path)
+        held: dict[str, Any] = {}
+        for key, member in value.items():
+            below = f"{path}.{key}"
+            if typed and below in self._kinds:
+                continue
+            if (inner := self._held(below, member, look, typed, depth + 1)) is not None:
+                held[key] = inner
+        return held or None
+
+    def _is_canonical(self, address: str) -> bool:
+        """Whether an address is written as the server will give it back. No address at all is in _ignored."""
+        known = self._plain.get(address)
         if known is None:
             if len(self._plain) >= _REMEMBERED:
                 self._plain.clear()
-            known = self._plain[value] = _is_canonical(value)
+            known = self._plain[address] = _is_canonical(address)
         return known
 
 
@@ -172,26 +209,3 @@ def _is_canonical(text: str) -> bool:
 def _is_deep(value: Any) -> bool:
     """Whether it is an object, or a list that holds more than scalars."""
     return value.__class__ is dict or (value.__class__ is list and any(m.__class__ in (dict, list) for m in value))
-
-
-def _held(path: str, value: Any, look: list[str], depth: int) -> Any:
-    """What the flattened field holds of a value, None for nothing; paths that it does not hold exactly go to `look`."""
-    if value.__class__ is str:
-        if len(value) > LONGEST:
-            look.append(path)
-            return None
-        return value
-    if value.__class__ is float:
-        return text_of(value)
-    if value.__class__ is list:
-        members = [held for member in value if (held := _held(path, member, look, depth + 1)) is not None]
-        return members or None
-    if value.__class__ is not dict:
-        return value
-    if depth > _DEEPEST or any("\x00" in key for key in value):
-        look += [path, f"{path}.*"]
-        return None
-    if path not in look:
-        look.append(path)
-    found = {key: _held(f"{path}.{key}", member, look, depth + 1) for key, member in value.items()}
-    return {key: held for key, held in found.items() if held is not None} or None

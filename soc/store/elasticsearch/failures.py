@@ -36,12 +36,13 @@ class AnswerError(TransportError):
 
 
 def reason(error: Any) -> str:
-    """The sentences of an error object, outermost first."""
+    """The sentences of an error object, outermost first; of failed shards, the first one's."""
     told: list[str] = []
     while isinstance(error, Mapping):
         if (text := str(error.get("reason") or "")) and text not in told:
             told.append(text)
-        error = error.get("caused_by")
+        shards = error.get("failed_shards")
+        error = shards[0].get("reason") if shards else error.get("caused_by")
     return ": ".join(told) or str(error)
 
 

@@ -25,6 +25,7 @@ _MARKS: Final = range(0x300, 0x370)
 _STROKES: Final = frozenset("ĐđÐð")
 _LETTER: Final = re.compile(f"[{LETTER}]")
 _JAMO: Final = range(0x1100, 0x1200)  # compose with each other
+_UNSURE: Final = frozenset({"Mn", "Mc", "Me", "Cn"})  # marks, and what later versions of Unicode may assign
 _LATIN: Final = (*range(0x80, 0x250), *range(0x1E00, 0x1F00))
 _REMEMBERED: Final = 1 << 14
 
@@ -33,17 +34,18 @@ def same_words(char: str) -> bool:
     """Whether the server's analyzer makes of the character what `fold.words` does, whatever stands around it."""
     if ord(char) in _MARKS or char in _STROKES or char.isascii():
         return True
+    letter = _LETTER.match(char) is not None
     if not words(char):
-        return _LETTER.match(char) is None
+        return not letter
     parts = unicodedata.normalize("NFD", char)
-    return parts[0].isascii() and all(ord(mark) in _MARKS for mark in parts[1:])
+    return letter and parts[0].isascii() and all(ord(mark) in _MARKS for mark in parts[1:])
 
 
 def same_value(char: str) -> bool:
     """Whether the character has one form, and its other case is the one that `_cases` knows."""
     if char.isascii():
         return True
-    if unicodedata.category(char)[0] == "M" or ord(char) in _JAMO or unicodedata.normalize("NFC", char) != char:
+    if unicodedata.category(char) in _UNSURE or ord(char) in _JAMO or unicodedata.normalize("NFC", char) != char:
         return False
     if char.lower() == char and char.upper() == char:
         return True

@@ -47,7 +47,7 @@ _WORDS: Final[dict[str, Any]] = {
         "soc_words": {
             "type": "custom",
             "tokenizer": "soc_words",
-            "filter": ["lowercase", "soc_marks", "asciifolding", "soc_longest"],
+            "filter": ["soc_marks", "asciifolding", "lowercase", "soc_longest"],
         }
     },
 }

@@ -174,17 +174,14 @@ def _compared(query: Range | Network, name: str, there: Dsl, colon: Dsl) -> Foun
 
 def _days(query: Range, name: str) -> Dsl:
     """Texts that begin with a day that may be within: zones move a time by a day at most."""
-    bounds: dict[str, str] = {}
-    if query.low is not None:
-        bounds["gte"] = _day(str(query.low), -2)
-    if query.high is not None:
-        bounds["lte"] = _day(str(query.high), 2)
-    return {"range": {name: bounds}} if bounds else ALL
+    low = "0000" if query.low is None else _day(str(query.low), -2)
+    high = "9999-99" if query.high is None else _day(str(query.high), 2)
+    return {"range": {name: {"gte": low, "lte": high}}}
 
 
 def _day(text: str, days: int) -> str:
     try:
-        return f"{(parse_rfc3339(text) + timedelta(days=days)).date():%Y-%m-%d}".rjust(10, "0")
+        return (parse_rfc3339(text) + timedelta(days=days)).date().isoformat()
     except OverflowError:
         return "0000" if days < 0 else "9999-99"
 
