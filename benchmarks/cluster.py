@@ -237,15 +237,16 @@ def resident_mb(pid: int) -> float:
 def documents(search: str, pattern: str, fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """Every document of some indices, asked of the server itself and not of our store: _id, _index and some fields."""
 
-    def ask(path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def ask(path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        sent = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(
-            f"{search}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+            f"{search}/{path}", sent, {"Content-Type": "application/json"} if sent else {}, method="POST"
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
-    ask(f"{pattern}/_refresh", {})
+    ask(f"{pattern}/_refresh", None)
     body = {"size": 5000, "_source": list(fields), "sort": ["_doc"]}
     page = ask(f"{pattern}/_search?scroll=1m", body)
     while hits := page["hits"]["hits"]:

@@ -11,8 +11,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ import yaml
 from benchmarks.cluster import ROOT, Installation, Servers, documents, resident_mb, until
 from benchmarks.load import Load, lines
 from benchmarks.proxy import Proxy
+from soc.app.backends import open_bus, open_store
+from soc.app.books import balanced
+from soc.app.config import load_config
+from soc.bus.base import DETECTIONS, RAW, REJECTED
+from soc.event import TransportError
 
 Alerts = Counter[tuple[str, ...]]
 LOOK_S = 0.25
@@ -103,7 +109,7 @@ def trial(
         fault.strike(scene)
         load.join()
         ended = time.monotonic()
-        until(lambda: drained(soc), f"everything to be done after {fault.name}")
+        until(lambda: drained(soc, load.total), f"everything to be done after {fault.name}")
         verdict.drained_s = round(time.monotonic() - ended, 1)
     finally:
         watching.end()
@@ -116,26 +122,17 @@ def trial(
     return verdict
 
 
-def drained(soc: Installation) -> bool:
-    """Whether nothing is on its way any more. The records of the spool are on the topic when the ledger agrees."""
-    rows = soc.soc("ledger", "--json").stdout
-    return bool(rows) and sum(r["deficit"] for r in json.loads(rows)["rows"]) == 0 and _lag(soc) == 0
-
-
-def _lag(soc: Installation) -> int:
-    from soc.app.backends import open_bus
-    from soc.app.config import load_config
-    from soc.bus.base import DETECTIONS, RAW, REJECTED
-    from soc.event import TransportError
-
+def drained(soc: Installation, sent: int) -> bool:
+    """Whether nothing is on its way any more: the spool is empty, the ledger agrees, no worker has anything to read."""
+    config = load_config(soc.config, {})
+    now = datetime.now(UTC)
     try:
-        bus = open_bus(load_config(soc.config, {}))
-        try:
-            return bus.lag(RAW, "detect") + bus.lag(REJECTED, "aside") + bus.lag(DETECTIONS, "alert")
-        finally:
-            bus.close()
+        with closing(open_bus(config)) as bus, closing(open_store(config)) as store:
+            rows = balanced(config, store, now - timedelta(hours=2), now)
+            done = sum(row.received for row in rows) == sent and not any(row.deficit for row in rows)
+            return done and not bus.lag(RAW, "detect") + bus.lag(REJECTED, "aside") + bus.lag(DETECTIONS, "alert")
     except TransportError:
-        return -1
+        return False
 
 
 class Watching:
