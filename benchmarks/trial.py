@@ -195,7 +195,7 @@ def judge(verdict: Verdict, scene: Scene, search: str) -> None:
     wanted = set(lines(range(load.total), load.start, load.rate))
     verdict.duplicates = len(found) - min(len(ids), len(originals))
     verdict.missing = len(wanted - originals.keys()) - verdict.rejected
-    mine = episodes(soc.document("alerts", "list", "--limit", "100000")["alerts"])
+    mine = episodes(soc.document("alerts", "list", "--limit", "10000")["alerts"])
     theirs = undisturbed(load.total, load.start, load.rate)
     verdict.alerts = sum(mine.values())
     verdict.alerts_equal = mine == theirs
@@ -241,4 +241,4 @@ def undisturbed(total: int, start: datetime, rate: float) -> Alerts:
         soc = Installation(here / "unused", "127.0.0.1:1", "http://127.0.0.1:1", "unused")
         soc.config = config
         soc.document("ingest", str(here / "load.log"))
-        return episodes(soc.document("alerts", "list", "--limit", "100000")["alerts"])
+        return episodes(soc.document("alerts", "list", "--limit", "10000")["alerts"])

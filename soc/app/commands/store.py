@@ -59,13 +59,12 @@ def apply_store(config: ConfigOption = None, dry_run: DryRunOption = False, json
         found = changes(server, wanted(store))
         for sentence in server.lacking():
             output.say(f"the server: {sentence}")
-        if not json_ and (
-            rows := [(c.template.name, c.action, line) for c in found for line in c.differences or ("",)]
-        ):
-            output.table(("template", "action", "is → should be"), [row for row in rows if row[1] != "same"])
+        differing = [c for c in found if c.action != "same"]
+        if differing and not json_:
+            rows = [(c.template.name, c.action, line) for c in differing for line in c.differences or ("",)]
+            output.table(("template", "action", "is → should be"), rows)
         if not dry_run:
             apply(server, found)
-    differing = [c for c in found if c.action != "same"]
     if json_:
         output.document(
             applied=not dry_run,
