@@ -93,8 +93,9 @@ class _Loading:
         made = {}
         for name in content:
             entry = r.mapping(content[name], content.at(name), name)
-            r.known(entry, ("title", "index", "staff"))
-            view = made[name] = View(name, r.text(entry, "title"), r.text(entry, "index"), r.flag(entry, "staff"))
+            r.known(entry, ("title", "index", "staff", "apart"))
+            flags = r.flag(entry, "staff"), r.flag(entry, "apart")
+            view = made[name] = View(name, r.text(entry, "title"), r.text(entry, "index"), *flags)
             if ("{namespace}" in view.index) == ("{default}" in view.index):
                 r.wrong(entry.at("index"), "index: expected {namespace} or {default}, so that no group sees another's")
         for name in VIEWS:

@@ -20,12 +20,14 @@ class View:
     """A data view. `index` holds {namespace}, each one that the Space sees, or {default}, the store's own.
 
     `staff`: only in the Space of those who see every access group, and so are panels and searches of it.
+    `apart`: it has not the fields that controls choose by, so that its charts do not follow them.
     """
 
     name: str
     title: str
     index: str
     staff: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

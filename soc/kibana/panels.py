@@ -36,6 +36,9 @@ def config(panel: Panel, space: Space, content: Content, setup: Setup) -> dict[s
         search = content.searches[panel.search]
         return {"title": search.title, "tabs": [tab(search, space)]}
     made = _charts[panel.kind](panel, space, setup)
+    if content.views[panel.view].apart:
+        for layer in made.get("layers", [made]):
+            layer["ignore_global_filters"] = True
     if panel.where:
         made["query"] = query(panel.where)
     if panel.last:

@@ -151,6 +151,7 @@ _DRILLDOWNS: Final = Many(
     100,
 )
 _SHARED: Final[Mapping[str, Shape]] = {"query": _QUERY, "time_range": _TIME_RANGE, "drilldowns": _DRILLDOWNS}
+_SINGLE: Final[Mapping[str, Shape]] = {**_SHARED, "ignore_global_filters": Flag()}
 _AXIS: Final = Object({"title": Object({"visible": Flag()})})
 _LAYER: Final = Object(
     {
@@ -159,7 +160,7 @@ _LAYER: Final = Object(
         "x": _BUCKET,
         "y": Many(_measures({}), 1),
     },
-    {"breakdown_by": _BUCKET},
+    {"breakdown_by": _BUCKET, "ignore_global_filters": Flag()},
 )
 _CHART: Final = By(
     "type",
@@ -170,7 +171,7 @@ _CHART: Final = By(
                 "data_source": _DATA_VIEW,
                 "metrics": Many(_measures({"type": OneOf("primary")}), 1, 1),
             },
-            _SHARED,
+            _SINGLE,
         ),
         "xy": Object(
             {
@@ -196,7 +197,7 @@ _CHART: Final = By(
                 "metrics": Many(_measures({}), 1),
                 "rows": Many(_BUCKET, 1, 50),
             },
-            _SHARED,
+            _SINGLE,
         ),
     },
 )
