@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,16 +16,15 @@ from elastic_transport import OrjsonSerializer
 from elasticsearch import Elasticsearch
 
 from soc.event import ContentError, TransportError
-from soc.store.elasticsearch.failures import AnswerError, failures
+from soc.store.elasticsearch.failures import AnswerError, failures, reason, said
 
 log = logging.getLogger("soc.store.elasticsearch")
 
 MAJOR: Final = 9  # of the server: its client and its index format go together
 _TIMEOUT_S: Final = 60.0
-#: The server's words for shards that are not started; a request that meets them has done nothing.
-_STARTING: Final = frozenset({"no_shard_available_action_exception", "search_phase_execution_exception"})
-_STARTING_S: Final = 10.0
-_LOOK_S: Final = 0.1
+_FIRST_PAUSE_S: Final = 0.05
+#: HTTP statuses of a read that may succeed soon: overload, a proxy without a node, a shard that is being started.
+_MOMENTARY: Final = frozenset({429, 502, 503, 504})
 
 #: Modules of the server without which ours does not work; the rest of what a server may lack, we do not use.
 _NEEDED: Final = {
@@ -62,11 +61,23 @@ class Server:
     answered with a refusal.
     """
 
-    def __init__(self, hosts: Sequence[str], access: ElasticAccess, *, timeout_s: float = _TIMEOUT_S) -> None:
-        """Raises ContentError for a CA file that cannot be read."""
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        access: ElasticAccess,
+        *,
+        timeout_s: float = _TIMEOUT_S,
+        patience_s: float = 10.0,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`timeout_s`: for one answer. `patience_s`: for reads that are asked again.
+
+        Raises ContentError for a CA file that cannot be read.
+        """
         self.hosts = ", ".join(hosts)
         self.access = access
         self.version = ""
+        self._patience_s, self._wait = patience_s, wait
         self._lock = threading.Lock()
         settings: dict[str, Any] = {}
         if access.ca is not None:
@@ -96,22 +107,41 @@ class Server:
         params: Mapping[str, Any] | None = None,
         absent: bool = False,
     ) -> Any:
-        """The parsed answer. `body`: NDJSON as bytes, or what becomes JSON. `absent`: 404 is None and no error.
-
-        An index that was made a moment ago, or a node that has just come back, has shards that do not answer yet: that
-        is waited out for some seconds.
-        """
+        """The parsed answer. `body`: NDJSON as bytes, or what becomes JSON. `absent`: 404 is None and no error."""
         self._check()
-        deadline = time.monotonic() + _STARTING_S
+        try:
+            return self._ask(method, path, body, params)
+        except AnswerError as refused:
+            if absent and refused.status == 404:
+                return None
+            raise
+
+    def read(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        absent: bool = False,
+    ) -> Any:
+        """As `call`, for what changes nothing: waits out moments in which a shard is not there, or the server is busy.
+
+        A part of an answer is none: where one shard or document of several fails, all is asked again.
+        """
+        if path.endswith("/_search"):
+            params = {**(params or {}), "allow_partial_search_results": "false"}
+        pause_s, waited_s = _FIRST_PAUSE_S, 0.0
         while True:
             try:
-                return self._ask(method, path, body, params)
+                answer = self.call(method, path, body, params=params, absent=absent)
+                _check_parts(answer, self.hosts, self.access.who)
+                return answer
             except AnswerError as refused:
-                if absent and refused.status == 404:
-                    return None
-                if refused.kind not in _STARTING or refused.status != 503 or time.monotonic() > deadline:
+                if refused.status not in _MOMENTARY or waited_s + pause_s > self._patience_s:
                     raise
-                time.sleep(_LOOK_S)
+            self._wait(pause_s)
+            waited_s, pause_s = waited_s + pause_s, 2 * pause_s
 
     def _ask(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None) -> Any:
         headers = {"accept": "application/json"}
@@ -156,6 +186,19 @@ class Server:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _check_parts(answer: Any, hosts: str, who: str) -> None:
+    """Raises AnswerError for a part of an answer that failed: one search of several, one document of several."""
+    if not isinstance(answer, Mapping):
+        return
+    for part in (*answer.get("responses", ()), *answer.get("docs", ())):
+        error = part.get("error")
+        if error is None or error.get("type") == "index_not_found_exception":
+            continue
+        status = int(part.get("status", 503))
+        kind = str(error.get("type", ""))
+        raise AnswerError(said(status, kind, reason(error), hosts, who), status, kind)
 
 
 def _with_port(host: str) -> str:

@@ -48,7 +48,7 @@ class Alerts:
         got = self._got(alert_id)
         if got is None and len(alert_id) >= _SHORTEST_PREFIX:
             body = {"query": {"prefix": {"soc.index.id": alert_id}}, "size": 2, "_source": False}
-            hits = self._server.call("POST", path(self._names.alerts, "_search"), body, params=LENIENT)["hits"]["hits"]
+            hits = self._server.read("POST", path(self._names.alerts, "_search"), body, params=LENIENT)["hits"]["hits"]
             got = self._got(hits[0]["_id"]) if len(hits) == 1 else None
         return got
 
@@ -58,7 +58,7 @@ class Alerts:
             return None
         source = {"excludes": list(EXCLUDED)}
         docs = [{"_index": index, "_id": alert_id, "_source": source} for index in there]
-        answer = self._server.call("POST", "/_mget", {"docs": docs})
+        answer = self._server.read("POST", "/_mget", {"docs": docs})
         return next((_alert(doc, decode(doc["_source"])) for doc in answer["docs"] if doc.get("found")), None)
 
     def update(self, alert_id: str, changes: Mapping[str, object], version: str) -> str:

@@ -156,8 +156,8 @@ class Events:
             for some_id in ids
             for index in self._names.event_indices(day)
         ]
-        params = {"filter_path": "docs._id,docs.found,docs._source"}
-        answer = self._server.call("POST", "/_mget", {"docs": docs}, params=params)
+        params = {"filter_path": "docs._id,docs.found,docs._source,docs.error.type"}
+        answer = self._server.read("POST", "/_mget", {"docs": docs}, params=params)
         return [doc for doc in answer.get("docs", ()) if doc.get("found")]
 
     def stored(self, day: str, ids: Sequence[str]) -> Iterable[str]:
@@ -175,6 +175,6 @@ class Events:
             some = ids[start : start + _CHUNK]
             body = {"query": {"ids": {"values": some}}, "size": 10_000, "_source": False, "track_total_hits": False}
             params = {**LENIENT, "filter_path": "hits.hits._id,hits.hits._index"}
-            answer = self._server.call("POST", path(indices, "_search"), body, params=params)
+            answer = self._server.read("POST", path(indices, "_search"), body, params=params)
             there |= {hit["_id"]: hit["_index"] for hit in answer.get("hits", {}).get("hits", ())}
         return there

@@ -41,4 +41,4 @@ class Retention:
     def _count(self, index: str, kind: str) -> int:
         query = {"query": {"term": {"soc.record.fate": "rejected"}}} if kind == "rejected" else None
         self._indices.refresh([index])
-        return int(self._server.call("POST", path(index, "_count"), query, params=LENIENT)["count"])
+        return int(self._server.read("POST", path(index, "_count"), query, params=LENIENT)["count"])

@@ -87,7 +87,7 @@ class Ledger:
         while indices:
             pages = {"size": _PAGE, "sources": sources, **after}
             body = {"size": 0, "track_total_hits": False, "aggs": {"all": {"composite": pages, "aggs": inner}}}
-            found = self._server.call("POST", path(indices, "_search"), body, params=LENIENT)
+            found = self._server.read("POST", path(indices, "_search"), body, params=LENIENT)
             if "aggregations" not in found:
                 return
             yield from found["aggregations"]["all"]["buckets"]

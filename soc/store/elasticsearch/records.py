@@ -68,16 +68,18 @@ class Records:
     def take_back(self, day: str, record_ids: Sequence[str]) -> None:
         """These records are stored: they are neither filtered nor rejected."""
         if record_ids:
+            self._indices.ensure(self._names.records_index(day))
             self._delete(day, self._found(day, record_ids))
 
     def _found(self, day: str, record_ids: Sequence[str]) -> list[str]:
         """Those that have a document. Asks first whether any has: nearly always none, and the answer is empty."""
         where, body = path(self._names.records_index(day), "_mget"), {"ids": record_ids}
-        params = {"_source": "false", "filter_path": "docs._version"}
-        if not self._server.call("POST", where, body, params=params):
+        params = {"_source": "false", "filter_path": "docs._version,docs.error.type"}
+        answer = self._server.read("POST", where, body, params=params)
+        if not any("_version" in doc for doc in answer.get("docs", ())):
             return []
-        params["filter_path"] = "docs._id,docs.found"
-        docs = self._server.call("POST", where, body, params=params)["docs"]
+        params["filter_path"] = "docs._id,docs.found,docs.error.type"
+        docs = self._server.read("POST", where, body, params=params)["docs"]
         return [doc["_id"] for doc in docs if doc.get("found")]
 
     def _delete(self, day: str, record_ids: Iterable[str]) -> None:
@@ -86,8 +88,8 @@ class Records:
 
     def fates(self, day: str, record_ids: Sequence[str]) -> dict[str, str]:
         """Record id → "filtered" or "rejected"."""
-        params = {"_source": "soc.record.fate", "filter_path": "docs._id,docs.found,docs._source"}
-        answer = self._server.call(
+        params = {"_source": "soc.record.fate", "filter_path": "docs._id,docs.found,docs._source,docs.error.type"}
+        answer = self._server.read(
             "POST", path(self._names.records_index(day), "_mget"), {"ids": record_ids}, params=params
         )
         docs = answer.get("docs", ())
@@ -105,7 +107,7 @@ class Records:
             size = min(_PAGE, limit - len(found))
             body: dict[str, Any] = {"query": {"bool": {"filter": held}}, "sort": order, "size": size}
             body |= {"track_total_hits": False} | ({"search_after": after} if after else {})
-            hits = self._server.call("POST", path(self._names.records, "_search"), body, params=LENIENT)["hits"]["hits"]
+            hits = self._server.read("POST", path(self._names.records, "_search"), body, params=LENIENT)["hits"]["hits"]
             found += [_rejected(hit["_source"]["soc"]["record"]) for hit in hits]
             if len(hits) < size:
                 break

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 import orjson
 
-from soc.event import Fields, TransportError, text_of
+from soc.event import Fields, text_of
 from soc.store.elasticsearch.access import Server
 from soc.store.elasticsearch.decode import EXCLUDED, decode
 from soc.store.elasticsearch.dsl import NONE, Dsl, all_of, any_of, none_of
-from soc.store.elasticsearch.failures import reason
 from soc.store.elasticsearch.indices import LENIENT, Indices, path
 from soc.store.elasticsearch.known import known
 from soc.store.elasticsearch.plan import Plan, Planner, looked_at
@@ -71,7 +70,7 @@ class Search:
             return held[0]
         generation = self._indices.generation
         params = {"fields": "*", "filters": "-metadata", **LENIENT}
-        answer = self._server.call("GET", path(self._patterns, "_field_caps"), params=params)
+        answer = self._server.read("GET", path(self._patterns, "_field_caps"), params=params)
         found = Planner(known(answer["fields"]))
         if answer["indices"]:
             self._planner = (found, now + _PLANNER_S, generation)
@@ -164,7 +163,7 @@ class Search:
     def _stream(self, query: Dsl, direction: str, size: int | None = None) -> Iterator[Hit]:
         """All hits of a query (or the first `size`) by time, read page by page at one point in time."""
         params = {"keep_alive": _KEEP, "ignore_unavailable": "true"}
-        pit = self._server.call("POST", path(self._patterns, "_pit"), params=params)["id"]
+        pit = self._server.read("POST", path(self._patterns, "_pit"), params=params)["id"]
         after, left = None, size
         try:
             while left is None or left > 0:
@@ -174,7 +173,7 @@ class Search:
                 body["sort"] = [*body["sort"], {"_shard_doc": "asc"}]
                 if after is not None:
                     body["search_after"] = after
-                answer = self._server.call("POST", "/_search", body)
+                answer = self._server.read("POST", "/_search", body)
                 pit, hits = answer["pit_id"], answer["hits"]["hits"]
                 yield from map(self._hit, hits)
                 if len(hits) < page:
@@ -254,19 +253,15 @@ class Search:
     def _buckets(self, query: Dsl, aggregation: Mapping[str, Any]) -> Any:
         """One aggregation over the documents of a query."""
         body = {**_body(query, "asc", 0, 0), "aggs": {"all": aggregation}}
-        answer = self._server.call("POST", path(self._patterns, "_search"), body, params=LENIENT)
+        answer = self._server.read("POST", path(self._patterns, "_search"), body, params=LENIENT)
         return answer.get("aggregations", {"all": _NO_BUCKETS})["all"]
 
     def _ask_all(self, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The answers of several searches in one request."""
         if not bodies:
             return []
-        lines = b"".join(b"{}\n%b\n" % orjson.dumps(body) for body in bodies)
-        answers = self._server.call("POST", path(self._patterns, "_msearch"), lines, params=LENIENT)["responses"]
-        for answer in answers:
-            if "error" in answer:
-                raise TransportError(f"Elasticsearch at {self._server.hosts}: {reason(answer['error'])}")
-        return list(answers)
+        lines = b"".join(b'{"allow_partial_search_results":false}\n%b\n' % orjson.dumps(body) for body in bodies)
+        return list(self._server.read("POST", path(self._patterns, "_msearch"), lines, params=LENIENT)["responses"])
 
 
 def _body(query: Dsl, direction: str, size: int, offset: int) -> dict[str, Any]:

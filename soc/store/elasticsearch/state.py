@@ -69,7 +69,7 @@ class State:
         return [] if found is None else list(found.get("parts", ()))
 
     def _got(self, name: str) -> dict[str, Any] | None:
-        found = self._server.call("GET", self._path(name), absent=True)
+        found = self._server.read("GET", self._path(name), absent=True)
         held: dict[str, Any] | None = found["_source"]["state"] if found and found.get("found") else None
         return held
 
