@@ -30,8 +30,8 @@ REASONS: Final = {
     "counts": "more: a long count of a regular expression has no upper end, {{1,64}} is {{1,}} ({fields})",
     "exact": "less: letter case counts ({fields})",
     "null": "{fields}: a search takes absent, null, an empty list and a value too long to be searched for the same",
-    "keywords": "less and more: words without a field are looked for in the index's default fields alone, "
-    "and there in JSON's and XML's names, too",
+    "keywords": "more: words without a field are looked for among the words of an event, JSON's names too; several may "
+    "stand apart, and signs between them do not count",
     "alternatives": "more: every one of these names may hold the value, the engine asks the first that the event has "
     "({fields})",
     "letters": "less: composed and decomposed accents, final sigma and the like are different letters ({fields})",
@@ -45,7 +45,8 @@ REASONS: Final = {
 #: What holds for every query, and is not repeated for each.
 GENERAL: Final = {
     "scope": "more: the query does not ask for the log source; events of other sources in its indices count, too",
-    "numbers": "less: 5 is not 5.0 in a field that is kept as text",
+    "numbers": "less: 5 is not 5.0 in a field that is kept as text, and a text is none in one that is kept as numbers",
+    "objects": "less: an object where a text was expected is not searched",
     "folding": "both: letters are compared one by one after lower-casing; ſ is not s, ς is not σ, İ is i",
     "names": "both: a field has its mapped names alone; the engine knows the rule's own name and one with blanks, too",
 }

@@ -1,7 +1,7 @@
 """pySigma's Lucene conversion, made to mean on our indices what the rule means: a pySigma rule in, the query out.
 
 Equal to `sigma convert -t lucene` but for what would fail or silently find something else there: regular expressions
-(Lucene's own dialect), networks asked of fields that are kept as text, numbers as keywords, brackets in field names.
+(Lucene's own dialect), networks asked of fields that are kept as text, keywords, brackets in field names.
 What cannot be said is a SigmaError, too where pySigma would write a query that means something else.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Final
 
 from sigma.backends.elasticsearch.elasticsearch_lucene import LuceneBackend
@@ -25,6 +25,8 @@ Kind = Callable[[str], str]
 
 _FLAGS: Final = SigmaRegularExpression.sigma_to_re_flag
 _DATES: Final = "parts of dates (hour, week, …) cannot be asked for"
+#: As the analyzer of our text fields takes them: letters and digits.
+_WORD: Final = re.compile(r"[^\W_]+")
 _NUMBERS: Final = ("long", "float", "double")
 
 
@@ -41,6 +43,13 @@ class Lucene(LuceneBackend):
         if self.kind(cond.field) not in ("keyword", "exact", ""):
             raise _cannot(f"{cond.field} is kept as {self.kind(cond.field)}, where no regular expression can look")
         return f"{self.escape_and_quote_field(cond.field)}:/{_regex(cond.value)}/"
+
+    def convert_condition_val_str(self, cond: Any, state: Any) -> str:
+        """Our indices know words: `dpapi::masterkey` looked for as one term would find nothing."""
+        words = list(dict.fromkeys(_words(cond.value.s)))
+        if not words:
+            raise _cannot(f"the keyword {str(cond.value)!r} holds no word that could be looked for")
+        return words[0] if len(words) == 1 else f"({' AND '.join(words)})"
 
     def convert_condition_val_re(self, cond: Any, state: Any) -> str:
         return f"/{_regex(cond.value)}/"
@@ -102,6 +111,16 @@ def _is(kind: str, text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _words(parts: Iterable[Any]) -> Iterator[str]:
+    """The words of a keyword, open at an end where it may go on: `foo::b*r` → `*foo`, `b*`, `*r*`."""
+    for part in parts:
+        if isinstance(part, str):
+            for found in _WORD.finditer(part):
+                before = "*" if found.start() == 0 else ""
+                after = "*" if found.end() == len(part) else ""
+                yield f"{before}{found[0].lower()}{after}"
 
 
 def _regex(expression: SigmaRegularExpression) -> str:
