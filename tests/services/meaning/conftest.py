@@ -20,8 +20,11 @@ from soc.detect.rule import contains
 from soc.enrich import Enricher
 from soc.event import Event
 from soc.normalize import Sources, load_sources
+from soc.normalize.ecs import ecs
 from soc.org import load_org
-from soc.store.elasticsearch import ElasticsearchStore
+from soc.store.elasticsearch import ElasticAccess, ElasticsearchStore, Server
+from soc.store.elasticsearch.apply import apply, changes
+from soc.store.elasticsearch.templates import templates
 
 KNOWN = Path(__file__).with_name("known.yml")
 
@@ -169,6 +172,9 @@ def stored(elasticsearch: str, root: Path) -> Iterator[Callable[[Sequence[Event]
     """Enriches events and writes them into the real store."""
     client = Elasticsearch(elasticsearch, request_timeout=100)
     made: list[str] = []
+    server = Server([elasticsearch], ElasticAccess())
+    apply(server, changes(server, templates({name: field.kind for name, field in ecs().fields.items()})))
+    server.close()
 
     def write(events: Sequence[Event]) -> World:
         Enricher(load_org(root / "deploy" / "sample" / "org")).enrich(events)
@@ -182,6 +188,6 @@ def stored(elasticsearch: str, root: Path) -> Iterator[Callable[[Sequence[Event]
         return World(events, namespace, client)
 
     yield write
-    for namespace in made:
-        client.indices.delete(index=",".join(client.indices.get(index=f"*-{namespace}*")) or "-*")
+    for index in [index for namespace in made for index in client.indices.get(index=f"*-{namespace}*")]:
+        client.indices.delete(index=index)
     client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,32 @@ def test_every_query_finds_what_its_rule_finds_but_for_the_known_differences(
     assert compared.untold("own") == []
     print(f"{len(queries)} queries, {len(names)} events: {compared.summary('own')}")
     assert compared.equal >= 500
+
+
+#: What a difference takes that no sample shows: the rule, what its event becomes, what the query then finds.
+PLANTED = {
+    "long": ("execution_powershell_encoded", "less", lambda text: f"{text}{' ' * 9_000}"),
+    "case": ("privilege_escalation_sudo_root_shell", "more", str.upper),
+}
+COMMANDS = ("process.command_line", "winlog.event_data.CommandLine", "system.auth.sudo.command")
+
+
+@pytest.mark.parametrize("code", PLANTED)
+def test_a_difference_that_is_told_beside_a_query_is_real(
+    code: str,
+    world: World,
+    rules: RuleSet,
+    queries: list[Converted],
+    stored: Callable[[Sequence[Event]], World],
+) -> None:
+    stem, finds, change = PLANTED[code]
+    [one] = [query for query in queries if query.path.stem == stem]
+    assert code in {d.code for d in one.differences}
+    sample = next(event for event in world.events if event.id in world.engine(rules)[one.id])
+    fields = {name: change(value) if name in COMMANDS else value for name, value in sample.fields.items()}
+    changed = stored([replace(sample, fields=fields)])
+    compared = Differences.of(changed, rules, [one], {sample.id: "planted"})
+    assert [(d.rule, d.finds) for d in compared.found] == [(one.id, finds)]
 
 
 def test_among_the_samples_few_queries_find_events_of_other_log_sources(
