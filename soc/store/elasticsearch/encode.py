@@ -53,7 +53,7 @@ class Encoder:
             raise ValueError(f"the field {shape.reserved} is the store's own")
         apart = shape.apart
         if careful:
-            apart = apart | {name for name, value in fields.items() if _is_deep(value)}
+            apart = apart | shape.above | {name for name, value in fields.items() if _is_deep(value)}
         root, index = self._nested(fields, shape, apart)
         look = list(shape.look)
         index["ts"] = ts
@@ -85,21 +85,21 @@ class Encoder:
 
     def _nested(self, fields: Fields, shape: Shape, apart: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The document's tree, and the beginning of soc.index."""
+        index: dict[str, Any] = {}
+        if apart:
+            rest = {name: value for name, value in fields.items() if name in apart}
+            index["rest"] = orjson.dumps(rest, option=_OPTIONS).decode()
+            fields = {name: value for name, value in fields.items() if name not in apart}
+            shape = self._shapes[tuple(fields)]
         root: dict[str, Any] = {}
         nodes = [root]
         for at, key in shape.parents:
             child: dict[str, Any] = {}
             nodes[at][key] = child
             nodes.append(child)
-        if not apart:
-            for (at, key), value in zip(shape.leaves, fields.values(), strict=True):
-                nodes[at][key] = value
-            return root, {}
-        for (at, key), (name, value) in zip(shape.leaves, fields.items(), strict=True):
-            if name not in apart:
-                nodes[at][key] = value
-        rest = {name: fields[name] for name in fields if name in apart}
-        return root, {"rest": orjson.dumps(rest, option=_OPTIONS).decode()}
+        for (at, key), value in zip(shape.leaves, fields.values(), strict=True):
+            nodes[at][key] = value
+        return root, index
 
     def _texts(self, fields: Fields, shape: Shape, index: dict[str, Any]) -> None:
         """Each different text once, but for those that stand in event.original as words of their own."""

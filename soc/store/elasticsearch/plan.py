@@ -98,7 +98,8 @@ class Planner:
         fields = (texts[query.field],) if query.field else ("soc.index.text", *sorted(texts.values()))
         sure, maybe = words(query, fields) if isinstance(query, Words) else text_wild(query, fields)
         found = Plan(sure, maybe, () if sure == maybe else (maybe,))
-        return doubted(found, {"term": {"soc.index.odd": WORDS}})
+        odd = {"term": {"soc.index.odd": WORDS}}
+        return doubted(found, any_of(odd, looked_at(query.field, True)) if query.field else odd)
 
     def _field(self, query: Equals | Wild | Range | Network | Exists) -> Plan:
         name, kind = query.field, self.known.kinds.get(query.field)

@@ -31,6 +31,7 @@ class Shape:
     dates: tuple[str, ...]
     look: tuple[str, ...]  # names that only the document itself tells exactly, whatever their values
     apart: frozenset[str]  # names that cannot stand in a document of the server
+    above: frozenset[str]  # names below which the mapping has fields
     reserved: str  # a name that is ours, "" = none
 
 
@@ -40,6 +41,7 @@ class Shapes(dict[tuple[str, ...], Shape]):
     def __init__(self, kinds: Mapping[str, str]) -> None:
         super().__init__()
         self._kinds = kinds
+        self._objects = frozenset(above for name in kinds for above in ancestors(name))
 
     def __missing__(self, names: tuple[str, ...]) -> Shape:
         made = self._shape(names)
@@ -66,6 +68,7 @@ class Shapes(dict[tuple[str, ...], Shape]):
             dates=tuple(name for name in names if kinds.get(name) == "date" and name != "@timestamp"),
             look=tuple(dict.fromkeys(look)),
             apart=frozenset(name for name in names if self._is_awkward(name)),
+            above=self._objects & values,
             reserved=next((n for n in names if any(n == r or n.startswith(f"{r}.") for r in RESERVED)), ""),
         )
 

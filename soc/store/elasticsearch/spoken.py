@@ -43,7 +43,7 @@ def _phrase(name: str, found: Sequence[str], prefix: bool) -> Dsl:
 def text_wild(query: Wild, fields: Sequence[str]) -> Found:
     """One word, or one run of other than blanks, fits the pattern. The index holds the words."""
     literals = [part for part in query.parts if part]
-    if not all(part.isascii() for part in literals):
+    if any(not char.isascii() and char.isalnum() for part in literals for char in part):
         return NONE, NONE  # such documents bear a mark
     plain = all(_RUN.fullmatch(part) for part in literals)
     sure = any_of(*(_word(name, query.parts) for name in fields)) if plain else NONE

@@ -17,7 +17,7 @@ import orjson
 from soc.event import parse_rfc3339, rfc3339
 from soc.store.elasticsearch import scripts
 from soc.store.elasticsearch.addresses import ip_ranges
-from soc.store.elasticsearch.dsl import ALL, NONE, Dsl, all_of, any_of
+from soc.store.elasticsearch.dsl import ALL, NONE, Dsl, all_of, any_of, none_of
 from soc.store.elasticsearch.moments import microseconds
 from soc.store.elasticsearch.odd import cases
 from soc.store.evaluate import value_matches
@@ -150,7 +150,7 @@ def _spellings(query: Equals) -> list[str]:
 
 def _spelled(query: Wild, name: str, fits: Dsl, colon: Dsl) -> Found:
     """A pattern on an address is held against its canonical form."""
-    return (fits, any_of(fits, colon)) if name.endswith("ip") else _both(fits)
+    return (all_of(fits, none_of(colon)), any_of(fits, colon)) if name.endswith("ip") else _both(fits)
 
 
 def _compared(query: Range | Network, name: str, there: Dsl, colon: Dsl) -> Found:

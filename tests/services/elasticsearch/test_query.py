@@ -26,7 +26,8 @@ from tests.property.test_store_query import FIELDS, Case, parsed
 pytestmark = pytest.mark.services
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
-CASES = 40
+#: Seeds; the last ones have found mistakes.
+CASES = [*range(30), 121, 138, 171, 180, 221, 262, 264, 279]
 APART = timedelta(hours=1)
 
 
@@ -63,9 +64,9 @@ class Written:
 
 
 @pytest.fixture(scope="module")
-def written(store: ElasticsearchStore) -> list[Written]:
-    cases = [Written(number) for number in range(CASES)]
-    result = store.write([event for one in cases for event in one.events])
+def written(store: ElasticsearchStore) -> dict[int, Written]:
+    cases = {number: Written(number) for number in CASES}
+    result = store.write([event for one in cases.values() for event in one.events])
     assert result.refused == {}
     store.refresh()
     return cases
@@ -78,9 +79,9 @@ def asked(one: Written) -> Iterator[tuple[str, Any, list[int]]]:
             yield text, query, [i for i, doc in enumerate(one.docs) if matches(query, doc)]
 
 
-@pytest.mark.parametrize("number", range(CASES))
+@pytest.mark.parametrize("number", CASES)
 def test_the_server_finds_what_the_reference_finds(
-    written: list[Written], store: ElasticsearchStore, number: int
+    written: dict[int, Written], store: ElasticsearchStore, number: int
 ) -> None:
     one = written[number]
     for text, query, wanted in asked(one):
@@ -92,8 +93,8 @@ def test_the_server_finds_what_the_reference_finds(
         assert (page.total, page.hits) == (len(late), [one.docs[i] for i in late[1:3]]), text
 
 
-@pytest.mark.parametrize("number", range(0, CASES, 4))
-def test_counts_are_those_of_the_reference(written: list[Written], store: ElasticsearchStore, number: int) -> None:
+@pytest.mark.parametrize("number", CASES[::4])
+def test_counts_are_those_of_the_reference(written: dict[int, Written], store: ElasticsearchStore, number: int) -> None:
     one = written[number]
     names = [*FIELDS, "soc.match.field", "host.ip", "absent", "event.id", "@timestamp"]
     for at, (text, query, wanted) in enumerate(asked(one)):
@@ -109,9 +110,9 @@ def test_counts_are_those_of_the_reference(written: list[Written], store: Elasti
         assert steps[0][0] == one.since
 
 
-def test_the_queries_are_worth_asking(written: list[Written]) -> None:
-    found = [len(wanted) / len(one.docs) for one in written for _, _, wanted in asked(one)]
-    assert len(found) > 25 * CASES
+def test_the_queries_are_worth_asking(written: dict[int, Written]) -> None:
+    found = [len(wanted) / len(one.docs) for one in written.values() for _, _, wanted in asked(one)]
+    assert len(found) > 25 * len(CASES)
     assert sum(0 < share < 1 for share in found) > len(found) // 3
 
 
