@@ -1,4 +1,4 @@
-"""Content, rules that may alert and a setup in; every object that Kibana should hold out, in the order of applying."""
+"""Content, rules that may alert and a setup in; every object that Kibana should hold out, Space by Space."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from soc.event import ContentError, ContentErrors
 from soc.kibana.access import role_item, space_item
 from soc.kibana.dashboards import dashboard
 from soc.kibana.definitions import Content
-from soc.kibana.item import KINDS, Item
+from soc.kibana.item import Item
 from soc.kibana.promotion import Alerting, promotion
 from soc.kibana.schema import problems
 from soc.kibana.setup import Setup
@@ -34,4 +34,4 @@ def everything(content: Content, rules: Sequence[Alerting], setup: Setup) -> lis
     wrong = [ContentError(f"{item.kind} {item.id}", 0, why) for item in made for why in problems(item.kind, item.body)]
     if wrong:
         raise ContentErrors(wrong)
-    return sorted(made, key=lambda item: KINDS.index(item.kind))
+    return made

@@ -18,6 +18,7 @@ KINDS: Final[tuple[Kind, ...]] = ("space", "role", "data_view", "search", "dashb
 #: Every rule of ours bears it, so that those which are no longer wanted are found.
 TAG: Final = "soc-promotion"
 _RULE_MARK: Final = "soc-content:"
+_ABSENT: Final = object()
 _MARK: Final = re.compile(r"\[soc:([0-9a-f]{12})\]")
 
 
@@ -85,7 +86,11 @@ def contained(wanted: Any, found: Any) -> bool:
 def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
     """Dotted places where something that we ask for is not there, for people."""
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        return [p for k, v in wanted.items() for p in differences(v, found.get(k), f"{path}.{k}" if path else str(k))]
+        return [
+            p
+            for k, v in wanted.items()
+            for p in differences(v, found.get(k, _ABSENT), f"{path}.{k}" if path else str(k))
+        ]
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         return [
             p for n, (w, f) in enumerate(zip(wanted, found, strict=True)) for p in differences(w, f, f"{path}[{n}]")

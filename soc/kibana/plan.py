@@ -43,9 +43,12 @@ class Change:
     found: Mapping[str, Any] = field(default_factory=dict)
 
 
-def plan(kibana: Kibana, items: Sequence[Item], setup: Setup, *, overwrite: bool = False) -> list[Change]:
+def plan(
+    kibana: Kibana, items: Sequence[Item], setup: Setup, *, overwrite: bool = False, renew: bool = False
+) -> list[Change]:
     """One change for each object, in the order of applying. `overwrite`: what was edited is to be updated.
 
+    `renew`: every rule is to be imported again, for a rule runs with the API key of its last import.
     Raises TransportError, also for a Kibana whose ATT&CK is not the one that the content is made for.
     """
     at = kibana.version()
@@ -55,13 +58,13 @@ def plan(kibana: Kibana, items: Sequence[Item], setup: Setup, *, overwrite: bool
             f"Kibana at {kibana.url} is {told}, which brings ATT&CK v{attack_of(at)}; the content is made for {made}"
             f" (v{setup.attack}): set kibana.version to {told}"
         )
-    return _Planning(kibana, overwrite).changes(items, [space.id for space in setup.spaces])
+    return _Planning(kibana, overwrite, renew).changes(items, [space.id for space in setup.spaces])
 
 
 class _Planning:
-    def __init__(self, kibana: Kibana, overwrite: bool) -> None:
+    def __init__(self, kibana: Kibana, overwrite: bool, renew: bool) -> None:
         self._kibana = kibana
-        self._overwrite = overwrite
+        self._overwrite, self._renew = overwrite, renew
         self._new: set[str] = set()  # Spaces that are not there yet: nothing is in them
         self._sessions: bool | None = None
 
@@ -97,6 +100,8 @@ class _Planning:
             return Change(item, "create")
         wanted, has = _comparable(item.kind, item.body), _comparable(item.kind, found)
         if contained(wanted, has):
+            if item.kind == "rule" and self._renew:
+                return Change(item, "update", ("runs with this API key from now on",), found)
             return Change(item, "same", found=found)
         why = tuple(differences(wanted, has)[:_MOST_SHOWN])
         ours = mark_of(item.kind, item.body)

@@ -171,6 +171,15 @@ def test_an_update_keeps_what_analysts_decided_about_a_rule(
     assert (double.rules[key]["enabled"], double.rules[key]["exceptions_list"]) == (False, exceptions)
 
 
+def test_a_new_api_key_is_given_to_every_rule(kibana: Kibana, double: Double, items: list[Item], setup: Setup) -> None:
+    """A rule runs with the key that imported it."""
+    applied(kibana, items, setup)
+    changes = applied(kibana, items, setup, renew=True)
+    renewed = [change for change in changes if change.action == "update"]
+    assert [change.item.kind for change in renewed] == ["rule"] * len(double.rules)
+    assert [r.space for r in double.requests if r.path.endswith("_import")] == ["soc", "soc-y-te"] * 2
+
+
 def test_another_mode_takes_the_rules_of_the_first_away(
     kibana: Kibana, double: Double, content: Content, may_alert: list[Alerting], setup: Setup
 ) -> None:

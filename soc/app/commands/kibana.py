@@ -79,6 +79,9 @@ def apply(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Put ours back where somebody changed an object in Kibana.")
     ] = False,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Import every promotion rule again: they run with the key of their import.")
+    ] = False,
     mode: ModeOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -91,7 +94,7 @@ def apply(
         raise ContentError(_where(config), 0, "kibana.url is not set: where does Kibana answer?")
     items, setup = _everything(settled, mode)
     kibana = Kibana(settled.kibana.url, _key(settled), ca=settled.kibana.ca, timeout_s=settled.kibana.timeout_s)
-    changes = plan(kibana, items, setup, overwrite=overwrite)
+    changes = plan(kibana, items, setup, overwrite=overwrite, renew=renew)
     doing = sum(change.action in DOING for change in changes)
     if not json_:
         _show(changes)
