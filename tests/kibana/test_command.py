@@ -118,6 +118,16 @@ def test_a_wrong_configuration_is_a_sentence(soc: Soc, config: Path, old: str, n
     assert (ended.code, why in ended.err) == (3, True), ended.err
 
 
+def test_the_key_may_lie_where_a_service_manager_puts_it(
+    soc: Soc, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd and the containers: $CREDENTIALS_DIRECTORY."""
+    config.write_text(config.read_text("utf-8").replace(f"{tmp_path}/kibana.key", "kibana.key"), "utf-8")
+    assert soc("apply", "--dry-run").code == 3
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert soc("apply", "--dry-run").code == 1
+
+
 def test_kibana_is_for_elasticsearch_and_has_an_address(soc: Soc, tmp_path: Path) -> None:
     path = tmp_path / "other.yaml"
     path.write_text('kibana: {url: "http://127.0.0.1:9"}\n', "utf-8")

@@ -89,7 +89,7 @@ def apply(
     from soc.kibana import DOING, Kibana, plan
     from soc.kibana import apply as carry_out
 
-    settled = settings(config)
+    settled = settings(config, role="admin")
     if settled.kibana.url is None:
         raise ContentError(_where(config), 0, "kibana.url is not set: where does Kibana answer?")
     items, setup = _everything(settled, mode)
