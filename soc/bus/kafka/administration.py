@@ -60,19 +60,18 @@ class Administration:
         """The answer. `what` is being done, for the sentence of the TransportError.
 
         Answers that say "not yet" (a coordinator that is being elected, a leader that moves) are asked for again
-        until REQUEST_S is over.
+        until REQUEST_S is over. A client that was open before is replaced once: its broker may have been away.
         """
         deadline = time.monotonic() + REQUEST_S
         with self._lock:
             while True:
+                opened = self._admin is not None
                 try:
                     return self._asked(what, question, topic, group)
                 except TransportError as wrong:
                     self._drop()
-                    soon = isinstance(wrong.__cause__, errors.BrokerResponseError) and wrong.__cause__.retriable
-                    if not soon or isinstance(wrong.__cause__, errors.UnknownTopicOrPartitionError):
-                        raise
-                    if time.monotonic() > deadline:
+                    again = opened or _soon(wrong.__cause__)
+                    if not again or time.monotonic() > deadline:
                         raise
                 time.sleep(_PAUSE_S)
 
@@ -100,3 +99,9 @@ class Administration:
     def close(self) -> None:
         with self._lock:
             self._drop()
+
+
+def _soon(wrong: BaseException | None) -> bool:
+    """Whether a broker has said that it will know soon."""
+    told = isinstance(wrong, errors.BrokerResponseError) and wrong.retriable
+    return told and not isinstance(wrong, errors.UnknownTopicOrPartitionError)

@@ -10,7 +10,6 @@ from typing import Final
 from soc.bus.base import REJECTED, Message, OnChange
 from soc.bus.kafka.access import Cluster, KafkaAccess
 from soc.bus.kafka.administration import Administration
-from soc.bus.kafka.limits import Limits
 from soc.bus.kafka.member import Member
 from soc.bus.kafka.offsets import Offsets
 from soc.bus.kafka.outbox import Outbox
@@ -50,14 +49,12 @@ class KafkaBus:
         session_timeout_s: float = 15.0,
         wait_s: float = _WAIT_S,
     ) -> None:
-        self._cluster = Cluster(tuple(bootstrap), access or KafkaAccess())
         self._prefix = prefix
         self._session_timeout_s = session_timeout_s
-        self._administration = Administration(self._cluster)
+        self._administration = Administration(Cluster(tuple(bootstrap), access or KafkaAccess()))
         self._offsets = Offsets(self._administration)
         self._outbox = Outbox(
-            self._cluster,
-            Limits(self._administration),
+            self._administration,
             prefix + REJECTED,
             max_records=max_unflushed_records,
             max_bytes=max_unflushed_bytes,

@@ -39,7 +39,7 @@ _HEARTBEAT_S: Final = 3.0
 #: Compressed bytes that are fetched ahead, of all partitions and of one.
 _FETCH_BYTES: Final = 16 << 20
 _PARTITION_BYTES: Final = 2 << 20
-#: After these kafka-python goes on by itself; after any other failure a new consumer is opened.
+#: After these a question can be asked again; after any other failure a new consumer is opened.
 _PASSING: Final = (errors.RetriableError, errors.CommitFailedError, errors.AuthorizationError)
 
 #: What happened to partitions: "assigned", "revoked" (a commit still counts) or "lost" (it does not).
@@ -157,12 +157,17 @@ class Member:
     def round(self, max_records: int, wait_s: float) -> dict[int, list[Any]]:
         """One round: heartbeats, at most one end of a rebalance, and what is fetched, by partition.
 
-        `changes` is to be emptied before the next one.
+        `changes` is to be emptied before the next one. After a failure a new consumer is opened, whatever it was: this
+        one may have gone past records that it did not return.
         """
         consumer = self._open()
-        with self._calling(f"reading {self.topic}"):
-            # poll() would do many rounds; each may end a rebalance
-            found = consumer._poll_once(Timer(max(0.0, wait_s) * 1000), max_records)
+        try:
+            with self._calling(f"reading {self.topic}"):
+                # poll() would do many rounds; each may end a rebalance
+                found = consumer._poll_once(Timer(max(0.0, wait_s) * 1000), max_records)
+        except TransportError:
+            self.drop()
+            raise
         if found:
             self._answered = time.monotonic()
         return {tp.partition: records for tp, records in found.items()}
@@ -237,6 +242,12 @@ class Member:
             if at is None:
                 raise errors.KafkaTimeoutError("no offset")
             return at
+
+    def put_back(self, partition: int, offset: int) -> None:
+        """What was returned from this offset on was not used; if the partition is ours, return it again."""
+        if (consumer := self._consumer) is not None and self._tp(partition) in consumer.assignment():
+            with self._calling(f"seeking in {self.topic}"):
+                consumer.seek(self._tp(partition), offset)
 
     def seek(self, partition: int, offset: int) -> int:
         """Read on from there, or from the nearest offset that exists; which one it is."""

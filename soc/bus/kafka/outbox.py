@@ -26,7 +26,7 @@ from kafka import KafkaProducer, errors
 from kafka.partitioner.default import murmur2
 
 from soc.bus.base import Message, TooLargeError
-from soc.bus.kafka.access import Cluster
+from soc.bus.kafka.administration import Administration
 from soc.bus.kafka.failures import FAILURES, failures, sentence, silent
 from soc.bus.kafka.limits import MAX_REQUEST, Limits, size
 from soc.bus.kafka.refusal import refused
@@ -41,6 +41,7 @@ _BATCH_BYTES: Final = 256 << 10
 _NEVER_MS: Final = 2**31 - 1  # 24 days; what fails then is sent again by us
 _BLOCK_MS: Final = 5_000  # waiting for a topic's metadata
 _STOP_S: Final = 5.0
+_HANGS_S: Final = 60.0
 _SLICE_S: Final = 0.5
 _PAUSE_S: Final = 0.002
 #: The partitions of these keys are remembered: kafka-python's murmur2 costs 0.4 µs a byte.
@@ -70,10 +71,11 @@ class Outbox:
     """
 
     def __init__(
-        self, cluster: Cluster, limits: Limits, rejected: str, *, max_records: int, max_bytes: int, wait_s: float
+        self, administration: Administration, rejected: str, *, max_records: int, max_bytes: int, wait_s: float
     ) -> None:
-        self._cluster = cluster
-        self._limits = limits
+        self._administration = administration
+        self._cluster = administration.cluster
+        self._limits = Limits(administration)
         self._rejected = rejected
         self._max_records = max_records
         self._max_bytes = max_bytes
@@ -82,6 +84,8 @@ class Outbox:
         self._entries: deque[_Entry] = deque()  # in the order in which they were taken
         self._bytes = 0
         self._taken = 0
+        self._moved = 0.0  # when an entry was acknowledged last, or the first one taken
+        self._suspected = 0.0  # since when the cluster is known to answer while nothing moves; 0 = it is not
         self._producer: KafkaProducer | None = None
         self._halted: BaseException | None = None  # why the producer was stopped
 
@@ -101,6 +105,8 @@ class Outbox:
             with self._lock:
                 self._mend(turns)
                 if self._has_room(len(messages), needed):
+                    if not self._entries:
+                        self._moved, self._suspected = time.monotonic(), 0.0
                     first = self._taken
                     self._taken += len(messages)
                     entries = [
@@ -146,6 +152,7 @@ class Outbox:
         entries = self._entries
         while entries and (future := entries[0].future) is not None and future.is_done and future.exception is None:
             self._bytes -= entries.popleft().size
+            self._moved, self._suspected = time.monotonic(), 0.0
 
     def _sweep(self) -> None:
         """Let go of all that is acknowledged."""
@@ -189,7 +196,7 @@ class Outbox:
         records that are too large stop one after the other, and each is mended.
         """
         producer, halted = self._producer, self._halted
-        if producer is not None and halted is None and producer._sender.is_alive():
+        if producer is not None and halted is None and producer._sender.is_alive() and not self._hangs():
             return
         if halted is not None and turns.mended and not isinstance(halted, _TOO_LARGE):
             raise TransportError(f"publishing: {self._why(halted)}; {len(self._entries)} records are kept")
@@ -203,6 +210,24 @@ class Outbox:
         for entry in self._entries:
             entry.future = None
         self._hand_over(self._entries)
+
+    def _hangs(self) -> bool:
+        """Whether the producer has long sent nothing, while the cluster has answered others all the time.
+
+        Seen in kafka-python's source, not yet in the field: the loop that refreshes its metadata ends for ever when a
+        refresh that somebody else began fails (kafka/cluster.py). Raises TransportError when the cluster is silent.
+        """
+        now = time.monotonic()
+        if not self._entries or now - self._moved < _HANGS_S:
+            return False
+        self._administration.partitions(self._entries[0].topic)
+        if not self._suspected:
+            self._suspected = now
+        if now - self._suspected < _HANGS_S / 2:
+            return False
+        log.warning("nothing was acknowledged for %.0f s by a cluster that answers: a new producer", now - self._moved)
+        self._moved, self._suspected = now, 0.0
+        return True
 
     def _open(self) -> KafkaProducer:
         with failures(self._cluster, "publishing"):
@@ -254,7 +279,7 @@ class Outbox:
 
     def _waiting(self) -> str:
         with self._lock:
-            why = self._why(self._halted) if self._halted else silent(self._cluster, self._wait_s)
+            why = self._why(self._halted) if self._halted else silent(self._cluster, time.monotonic() - self._moved)
             return f"{len(self._entries)} wait ({self._bytes} bytes) and are kept. {why}"
 
     def _why(self, wrong: BaseException) -> str:

@@ -52,11 +52,10 @@ class KafkaSubscription:
             left = deadline - time.monotonic()
             found = self._member.round(max_records, left)  # 3.
             self._fetched.extend(found.items())
-            if not found:
-                self._member.watch(self._committed)
             self._tell()
             if out := self._hand_out(max_records):
                 return out
+            self._member.watch(self._committed)
             if left <= 0 or time.monotonic() >= deadline:
                 return []
 
@@ -65,8 +64,6 @@ class KafkaSubscription:
         times: dict[int, datetime] = {}
         while self._fetched and len(out) < max_records:
             partition, records = self._fetched.popleft()
-            if partition not in self._position:
-                continue  # it was lost with what had been fetched
             some, rest = records[: max_records - len(out)], records[max_records - len(out) :]
             for record in some:
                 moment = times.get(record.timestamp)
@@ -128,7 +125,18 @@ class KafkaSubscription:
             del self._position[partition]
             self._committed.pop(partition, None)
             self._lost.discard(partition)
-        self._fetched = deque((p, records) for p, records in self._fetched if p not in known)
+        self._put_back(known)
+
+    def _put_back(self, partitions: Partitions) -> None:
+        """What is fetched of these is not handed out. The group may have given them back to us in the meantime, so
+        that it was fetched after that: then it is fetched again."""
+        kept: deque[tuple[int, list[Any]]] = deque()
+        for partition, records in self._fetched:
+            if partition not in partitions:
+                kept.append((partition, records))
+            elif records:
+                self._member.put_back(partition, records[0].offset)
+        self._fetched = kept
 
     # -- offsets
 
@@ -158,9 +166,8 @@ class KafkaSubscription:
     def seek(self, partition: int, offset: int) -> None:
         self._open()
         if partition in self._position:
-            at = self._member.seek(partition, offset)
-            self._fetched = deque((p, records) for p, records in self._fetched if p != partition)
-            self._position[partition] = at
+            self._put_back(frozenset([partition]))
+            self._position[partition] = self._member.seek(partition, offset)
 
     def seek_time(self, moment: datetime) -> None:
         self._open()
