@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from soc.app.cli import main
+from soc.app.config import load_config
+from soc.app.kibana_content import drift
 from tests.app.conftest import Ran
 from tests.kibana.double import KEY, Double, served
 
@@ -144,3 +146,15 @@ def test_nobody_at_the_address_is_exit_4(soc: Soc, config: Path) -> None:
     config.write_text(text.replace(url, "http://127.0.0.1:9"), "utf-8")
     ended = soc("apply")
     assert (ended.code, "does not answer" in ended.err) == (4, True), ended.err
+
+
+def test_drift_is_what_apply_would_do_and_what_was_edited(
+    soc: Soc, config: Path, root: Path, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    settled = load_config(config)
+    assert {change.action for change in drift(settled)} == {"create"}
+    assert soc("apply").code == 0
+    assert drift(settled) == []
+    double.objects[("dashboard", "soc", "soc-unit")]["title"] = "Của tôi"
+    assert [(change.action, change.item.id) for change in drift(settled)] == [("edited", "soc-unit")]

@@ -12,13 +12,9 @@ import typer
 from soc.app.commands import output
 from soc.app.commands.options import ConfigOption, JsonOption, language, settings
 from soc.app.config import Config
-from soc.app.config_backends import ElasticsearchStoreConfig
-from soc.app.paths import existing, pipeline_files
-from soc.content import unknown
-from soc.event import ContentError
 
 if TYPE_CHECKING:
-    from soc.kibana import Change, Content, Item, Setup
+    from soc.kibana import Change
 
 commands = typer.Typer(
     name="kibana",
@@ -54,10 +50,12 @@ def export(
     json_: JsonOption = False,
 ) -> None:
     """Write every object as the JSON that Kibana takes; the same content gives the same bytes."""
+    from soc.app.kibana_content import wanted
     from soc.kibana import files, write
 
     settled = settings(config)
-    items, setup = _everything(settled, mode)
+    items, setup = wanted(settled, language(settled), mode.value if mode else None)
+    _warn(settled)
     made = files(items, setup)
     over = write(made, out)
     for path in over:
@@ -86,14 +84,14 @@ def apply(
     json_: JsonOption = False,
 ) -> None:
     """Show what differs from the Kibana at kibana.url, then create and update it."""
-    from soc.kibana import DOING, Kibana, plan
+    from soc.app.kibana_content import opened, wanted
+    from soc.kibana import DOING, plan
     from soc.kibana import apply as carry_out
 
     settled = settings(config, role="admin")
-    if settled.kibana.url is None:
-        raise ContentError(_where(config), 0, "kibana.url is not set: where does Kibana answer?")
-    items, setup = _everything(settled, mode)
-    kibana = Kibana(settled.kibana.url, _key(settled), ca=settled.kibana.ca, timeout_s=settled.kibana.timeout_s)
+    kibana = opened(settled)
+    items, setup = wanted(settled, language(settled), mode.value if mode else None)
+    _warn(settled)
     changes = plan(kibana, items, setup, overwrite=overwrite, renew=renew)
     doing = sum(change.action in DOING for change in changes)
     if not json_:
@@ -104,7 +102,7 @@ def apply(
         output.document(applied=not dry_run, changes=[_told(change) for change in changes])
     else:
         counts = Counter(change.action for change in changes)
-        output.say(f"{settled.kibana.url}: {_counted(counts)}" + (" (dry run)" if dry_run else ""))
+        output.say(f"{kibana.url}: {_counted(counts)}" + (" (dry run)" if dry_run else ""))
     if dry_run and doing:
         raise typer.Exit(1)
 
@@ -136,69 +134,6 @@ def _counted(counts: Counter[Any]) -> str:
     return ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing"
 
 
-def _where(config: Path | None) -> Path:
-    return config or Path("configuration")
-
-
-def _everything(config: Config, mode: Mode | None) -> tuple[list[Item], Setup]:
-    """All objects that the configuration asks for. Raises ContentErrors, ContentError."""
-    from soc.alert.policy import Policy
-    from soc.detect import load_rules
-    from soc.kibana import alerting, everything, load_content
-
-    content: Content = load_content(config.kibana.content)
-    setup = _setup(config, mode)
-    packs = existing(config.rules, "rules")
-    rules = load_rules(packs, pipeline_files(config.sigma_pipelines), config.placeholders)
+def _warn(config: Config) -> None:
     if not config.console_url:
         output.say("console_url is not set: alerts carry no link to the console, and dashboards do not open them")
-    return everything(content, alerting(rules, Policy.load(packs)), setup), setup
-
-
-def _setup(config: Config, mode: Mode | None) -> Setup:
-    from soc.app.content import load_units_of
-    from soc.kibana import Group, Setup, spaces, too_old, version_of
-
-    store, own = config.store, config.kibana
-    if not isinstance(store, ElasticsearchStoreConfig):
-        raise ContentError("store", 0, "Kibana shows what is in Elasticsearch, and store.type is sqlite")
-    version = version_of(own.version)
-    if why := too_old(version):
-        raise ContentError("kibana.version", 0, why)
-    said = {space.namespace: space for space in own.spaces}
-    names = [namespace.name for namespace in store.namespaces]
-    for name in said:
-        if name not in names:
-            raise ContentError("kibana.spaces", 0, unknown(name, names, "namespace"))
-    units = load_units_of(config).units if names else None
-    groups = []
-    for namespace in store.namespaces:
-        found = [unit for uid in namespace.units if units is not None and (unit := units.get(uid)) is not None]
-        title = ", ".join(unit.label for unit in found)
-        own_words = said.get(namespace.name)
-        groups.append(
-            Group(
-                namespace.name,
-                (own_words.title if own_words else "") or title,
-                own_words is not None and own_words.promote,
-            )
-        )
-    made = spaces(own.space, own.title, store.namespace, groups, Path("kibana.spaces"))
-    return Setup(
-        made,
-        store.namespace,
-        version,
-        mode.value if mode else own.mode,
-        config.console_url,
-        language(config),
-    )
-
-
-def _key(config: Config) -> str:
-    path = config.kibana.api_key_file
-    if path is None:
-        raise ContentError("kibana", 0, "kibana.api_key_file is not set: a file with the API key that applies content")
-    try:
-        return path.read_text("utf-8").strip()
-    except (OSError, ValueError) as wrong:
-        raise ContentError(path, 0, f"the secret cannot be read: {wrong}") from wrong
