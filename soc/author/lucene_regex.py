@@ -28,6 +28,7 @@ _MAX_BRANCHES: Final = 64
 #: Lucene makes a deterministic automaton, which grows with each repetition; a server's queries stop at 10,000 steps
 #: (max_determinized_states).
 _MAX_COUNT: Final = 16
+_MAX_LEAST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def widened(pattern: str) -> bool:
 
 
 def _counted(low: str, comma: str, high: str) -> str:
-    if int(low) > 4 * _MAX_COUNT:
+    if int(low) > _MAX_LEAST:
         raise ValueError(f"a count of {low}")
     if high and int(high) - int(low) > _MAX_COUNT:
         high = ""

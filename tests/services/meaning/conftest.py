@@ -176,8 +176,10 @@ def stored(elasticsearch: str, root: Path) -> Iterator[Callable[[Sequence[Event]
     apply(server, changes(server, templates({name: field.kind for name, field in ecs().fields.items()})))
     server.close()
 
+    enricher = Enricher(load_org(root / "deploy" / "sample" / "org"))
+
     def write(events: Sequence[Event]) -> World:
-        Enricher(load_org(root / "deploy" / "sample" / "org")).enrich(events)
+        enricher.enrich(events)
         namespace = f"meaning{uuid.uuid4().hex[:12]}"
         made.append(namespace)
         store = ElasticsearchStore([elasticsearch], namespace=namespace)
