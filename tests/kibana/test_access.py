@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soc.event import ContentErrors
@@ -48,6 +48,7 @@ def test_a_group_reads_its_own_and_staff_read_everything(
         assert not may_read(made["soc-y-te-viewer"], other)
 
 
+@settings(max_examples=40)
 @given(st.lists(NAMES, min_size=2, max_size=4, unique=True))
 def test_no_pattern_of_a_group_reaches_another_groups_indices(names: list[str]) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soc.kibana import Alerting, Content, Setup, everything
@@ -19,23 +19,27 @@ VALUES = st.recursive(
 BODIES = st.dictionaries(st.text(max_size=4), VALUES, max_size=4)
 
 
+@settings(max_examples=40)
 @given(BODIES)
 def test_the_hash_is_of_the_content_not_of_its_order(body: dict[str, Any]) -> None:
     assert content_hash(dict(reversed(body.items()))) == content_hash(body)
 
 
+@settings(max_examples=40)
 @given(BODIES, BODIES)
 def test_other_content_has_another_hash(one: dict[str, Any], other: dict[str, Any]) -> None:
     same = contained(one, other) and contained(other, one)
     assert (content_hash(one) == content_hash(other)) == same
 
 
+@settings(max_examples=40)
 @given(BODIES, st.text(min_size=5, max_size=6), VALUES)
 def test_what_kibana_adds_is_no_difference(body: dict[str, Any], name: str, value: Any) -> None:
     assert contained(body, {**body, name: value})
     assert differences(body, {**body, name: value}) == []
 
 
+@settings(max_examples=40)
 @given(BODIES, BODIES)
 def test_a_difference_has_a_place(wanted: dict[str, Any], found: dict[str, Any]) -> None:
     assert bool(differences(wanted, found)) != contained(wanted, found)
