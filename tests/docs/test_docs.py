@@ -63,13 +63,14 @@ QUOTES = sorted({(page.name, line) for page, text in TEXT.items() for line in qu
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Dotted names of all settings; collectors apart."""
+    """Dotted names of all settings, of sections of every type; collectors apart."""
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from keys(inner, f"{prefix}{name}.")
-        else:
-            yield prefix + name
+        types = {"bus": config.BUSES, "store": config.STORES}.get(prefix + name, {"": field.annotation})
+        for inner in types.values():
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from keys(inner, f"{prefix}{name}.")
+            else:
+                yield prefix + name
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -199,4 +200,4 @@ def test_the_picture_fetches_nothing() -> None:
 
 
 def test_no_page_names_a_machine_of_ours() -> None:
-    assert not re.search(r"/(?:work|root|tmp)/", EVERYTHING)
+    assert not re.search(r"(?<!/var)/(?:work|root|tmp)/", EVERYTHING)
