@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,15 @@ from soc.bus.kafka.administration import Administration
 from soc.bus.kafka.users import apply as apply_users
 from soc.bus.kafka.users import password_file
 from soc.bus.kafka.users import plan as plan_users
+from soc.normalize.ecs import ecs
+from soc.store.elasticsearch import ElasticAccess, Server
+from soc.store.elasticsearch.apply import apply as apply_templates
+from soc.store.elasticsearch.apply import changes
+from soc.store.elasticsearch.keys import Component, create, load_keys
+from soc.store.elasticsearch.templates import templates
 
 PREFIX = "hn."
+HOUR = timedelta(hours=1)
 PARTITIONS = 2
 
 
@@ -130,6 +138,36 @@ def users(
     apply_users(administration, changes, "SCRAM-SHA-512")
     apply_acls(administration, plan(administration, components, PREFIX))
     return Users(secure, folder)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """API keys by the table, as `soc store keys create` makes them."""
+
+    secure: Secure
+    server: Server  # as the super user
+    components: dict[str, Component]
+
+    def access(self, component: str, default: str, *namespaces: str, lifetime: timedelta = HOUR) -> ElasticAccess:
+        spaces = namespaces or (default,)
+        _, secret = create(self.server, self.components[component], spaces, default, lifetime)
+        return ElasticAccess(api_key=secret, ca=self.secure.ca)
+
+    def server_of(self, component: str, default: str, *namespaces: str) -> Server:
+        return Server([self.secure.hosts], self.access(component, default, *namespaces))
+
+
+@pytest.fixture(scope="session")
+def keys(root: Path, secure: Secure) -> Iterator[Keys]:
+    """The templates are there; `soc store apply` has put them, under the key of `admin`."""
+    elastic = Server([secure.hosts], ElasticAccess(user="elastic", password=secure.elastic_password, ca=secure.ca))
+    made = Keys(secure, elastic, load_keys(root / "deploy" / "elasticsearch" / "keys.yaml"))
+    admin = made.server_of("admin", "tinh")
+    kinds = {name: field.kind for name, field in ecs().fields.items()}
+    apply_templates(admin, changes(admin, templates(kinds)))
+    admin.close()
+    yield made
+    elastic.close()
 
 
 @dataclass(frozen=True)
