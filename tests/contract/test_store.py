@@ -187,6 +187,41 @@ def test_an_event_is_created_once(store: Store) -> None:
     assert found(store, "host.name:other") == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event.dataset": "nginx_access", "event.category": ["web"]},
+        {"soc.unit.uid": "vn:xa:99999", "soc.unit.path": ["vn:tinh:34", "vn:xa:99999"]},
+    ],
+)
+def test_an_event_that_says_something_else_now_is_not_written_again(store: Store, changes: Fields) -> None:
+    days = [NOON + timedelta(days=d) for d in (0, 0, 1)]
+    store.write([event(n, received=day) for n, day in enumerate(days)])
+    other = [event(n, changes, received=day) for n, day in enumerate(days)]
+    written = store.write([*other, event(7, changes)], again=True)
+    assert (written.created, written.existed) == (1, 3)
+    assert len(found(store, "")) == 4
+    assert fates(store) == (4, 0, 0, 0)
+    assert store.event(event(0).id) == {**event(0).fields, "event.id": event(0).id}
+
+
+def test_a_batch_may_hold_several_days(store: Store) -> None:
+    days = [NOON + timedelta(days=d) for d in range(3)]
+    written = store.write(
+        [event(n, received=day) for n, day in enumerate(days)],
+        [rejection(10 + n, received=day) for n, day in enumerate(days)],
+        [record(20 + n, received=day) for n, day in enumerate(days)],
+    )
+    assert written.created == 3
+    assert fates(store) == (3, 3, 3, 0)
+    assert [row.hour for row in store.ledger()] == days
+    wanted = {record(n + 10 * kind, received=days[n]).id: fate for n in range(3) for kind, fate in enumerate(FATES)}
+    assert store.fates([*wanted, record(99).id, "no such id", "20991231-x"]) == wanted
+
+
+FATES = ("stored", "rejected", "filtered")
+
+
 def test_an_event_twice_in_one_batch_is_created_once(store: Store) -> None:
     written = store.write([event(1), event(1)])
     assert (written.created, written.existed) == (1, 1)
