@@ -11,7 +11,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+import typer
 
+from soc.app.commands.rules import convert as command
 from soc.author.convert import Converted, convert
 from soc.author.differences import GENERAL, REASONS
 from soc.author.indices import indices
@@ -234,8 +236,12 @@ def test_the_command_writes_a_query_and_a_page_for_each_rule(root: Path, tmp_pat
     assert "logs-soc.host-*" in page and "not searched" in page
 
 
-def test_a_rule_that_is_not_loaded_is_listed_and_an_unknown_name_is_wrong_usage(root: Path, tmp_path: Path) -> None:
+def test_a_rule_that_is_not_loaded_is_listed(root: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.yml").write_text("title: broken\nlogsource: {product: windows}\ndetection: {s: {A: 1}}\n")
     done = soc(root, str(tmp_path))
     assert (done.returncode, "broken.yml:3: not converted:" in done.stdout) == (0, True)
-    assert soc(root, "no-such-rule").returncode == 2
+
+
+def test_what_is_neither_a_path_nor_a_rule_is_wrong_usage() -> None:
+    with pytest.raises(typer.BadParameter, match="no-such-rule is neither"):
+        command(["no-such-rule"])

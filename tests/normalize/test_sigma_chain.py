@@ -178,6 +178,40 @@ def test_a_rule_fires_on_the_raw_line(
     assert [[d.title for d in detections] for detections in found] == [["Chain"]]
 
 
+def test_a_process_of_macos_feeds_its_rules(sources: Sources, tmp_path: Path) -> None:
+    rule = tmp_path / "rule.yml"
+    rule.write_text(
+        "title: T\nlogsource: {product: macos, category: process_creation}\n"
+        "detection: {s: {Image|endswith: /osascript, CommandLine|contains: dialog, ParentImage: /bin/zsh}, condition: s}",
+        "utf-8",
+    )
+    rules = load_rules([rule], pipelines=[PIPELINES / "sigma"])
+    process = (
+        b'{"executable":"/usr/bin/osascript","command_line":"osascript -e dialog","parent":{"executable":"/bin/zsh"}}'
+    )
+    about = b'"event":{"category":["process"],"type":["start"]},"host":{"os":{"type":"macos"}}'
+    line = b'{"@timestamp":"2026-11-24T01:00:00Z",%b,"process":%b}' % (about, process)
+    (event,) = sources.events(RawRecord("1", line, RECEIVED, "json_ecs", sender="h", stream="s"))
+    (found,) = rules.match([event.fields], [event.logsources])
+    assert [d.title for d in found] == ["T"]
+
+
+def test_a_cookie_that_iis_logged_feeds_web_rules(sources: Sources, tmp_path: Path) -> None:
+    rule = tmp_path / "rule.yml"
+    rule.write_text(
+        "title: T\nlogsource: {category: webserver}\ndetection: {s: {cs-cookie|contains: csm-hit}, condition: s}\n",
+        "utf-8",
+    )
+    rules = load_rules([rule], pipelines=[PIPELINES / "sigma"])
+    lines = [
+        "#Fields: date time cs-method cs-uri-stem c-ip cs(Cookie) sc-status",
+        "2026-11-24 01:00:00 GET / 192.0.2.9 csm-hit=1 200",
+    ]
+    events = [e for n in lines for e in sources.events(RawRecord("1", n.encode(), RECEIVED, "iis_w3c", "", "h", "s"))]
+    (found,) = rules.match([e.fields for e in events], [e.logsources for e in events])
+    assert [d.title for d in found] == ["T"]
+
+
 def test_zeeks_tables_feed_the_same_rules(sources: Sources, tmp_path: Path) -> None:
     rule = tmp_path / "rule.yml"
     rule.write_text(

@@ -79,7 +79,8 @@ def test_a_difference_that_is_told_beside_a_query_is_real(
     stem, finds, change = PLANTED[code]
     [one] = [query for query in queries if query.path.stem == stem]
     assert code in {d.code for d in one.differences}
-    sample = next(event for event in world.events if event.id in world.engine(rules)[one.id])
+    matched = world.engine(rules)[one.id]
+    sample = next(event for event in world.events if event.id in matched)
     fields = {name: change(value) if name in COMMANDS else value for name, value in sample.fields.items()}
     changed = stored([replace(sample, fields=fields)])
     compared = Differences.of(changed, rules, [one], {sample.id: "planted"})
