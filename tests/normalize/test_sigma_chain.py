@@ -182,7 +182,8 @@ def test_a_process_of_macos_feeds_its_rules(sources: Sources, tmp_path: Path) ->
     rule = tmp_path / "rule.yml"
     rule.write_text(
         "title: T\nlogsource: {product: macos, category: process_creation}\n"
-        "detection: {s: {Image|endswith: /osascript, CommandLine|contains: dialog, ParentImage: /bin/zsh}, condition: s}",
+        "detection: {s: {Image|endswith: /osascript, CommandLine|contains: dialog, ParentImage: /bin/zsh}, "
+        "condition: s}",
         "utf-8",
     )
     rules = load_rules([rule], pipelines=[PIPELINES / "sigma"])
