@@ -73,6 +73,7 @@ BUDGETS_S = {
     "detect": 40,
     "docs": 30,
     "golden": 20,
+    "kibana": 20,
     "normalize": 30,
     "parse": 40,
     "property": 180,

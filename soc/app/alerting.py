@@ -196,17 +196,13 @@ class AlertWorker:
                 continue
         log.error("alert %s kept changing under us; its count is not up to date", episode.alert_id)
 
-    def _rule(self, rule_id: str) -> Any:
-        rules = self.content.rules
-        return rules.rules.get(rule_id) or next((c for c in rules.correlations if c.id == rule_id), None)
-
     def _readable(self, detection: Detection) -> Detection:
         """Rules that a correlation saw, by their titles and not by their ids."""
         if not any(m.op.startswith("temporal") for m in detection.matched):
             return detection
 
         def title(rule_id: str) -> str:
-            rule = self._rule(rule_id)
+            rule = self.content.rules.named(rule_id)
             return str(build.said(rule, "title", self.lang) or rule.title) if rule else rule_id
 
         named = (replace(m, actual="; ".join(title(i) for i in m.actual.split(", "))) for m in detection.matched)
@@ -214,7 +210,7 @@ class AlertWorker:
 
     def _document(self, change: Change, mutes: Sequence[Any]) -> Fields:
         detection, episode = self._readable(change.detection), change.episode
-        rule = self._rule(detection.rule_id)
+        rule = self.content.rules.named(detection.rule_id)
         decision = self.content.policy.decide(detection.rule_id, rule.path if rule else None)
         now = self.now()
         doc = build.document(
@@ -268,7 +264,7 @@ class AlertWorker:
         return part
 
     def _quiet(self, rule_id: str) -> timedelta:
-        rule = self.content.rules.rules.get(rule_id)
+        rule = self.content.rules.named(rule_id)
         return self.content.policy.decide(rule_id, rule.path if rule else None).episode
 
     def _take_over(self, number: int) -> None:

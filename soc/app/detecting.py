@@ -251,7 +251,7 @@ def copies(made: Detection, content: Content) -> list[Message]:
 
 
 def may_alert(content: Content, rule_id: str, level: str) -> bool:
-    rule = content.rules.rules.get(rule_id)
+    rule = content.rules.named(rule_id)
     return content.policy.decide(rule_id, rule.path if rule else None).alerts(level)
 
 

@@ -211,10 +211,21 @@ def _elasticsearch(store: ElasticsearchStoreConfig) -> Iterator[Finding]:
                 )
 
 
+def _kibana(config: Config) -> Iterator[Finding]:
+    if not config.kibana.url:
+        return
+    from soc.app.kibana_content import drift
+
+    changes = drift(config)
+    measured = "; ".join(f"{change.action} {change.item.title}" for change in changes) or "as this checkout says"
+    yield Finding("kibana.content", "warn" if changes else "ok", measured, "no difference", "soc kibana apply")
+
+
 _CHECKS: Final[dict[str, Callable[[Config], Iterator[Finding]]]] = {
     "disk.free": _disk,
     "roles.alive": _roles,
     "rules.load": _rules,
     "bus.reachable": _bus,
     "store.reachable": _store,
+    "kibana.reachable": _kibana,
 }

@@ -64,6 +64,7 @@ class RuleSet:
     ) -> None:
         self.rules: dict[str, Rule] = {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
         self.correlations = list(correlations)
+        self._correlations = {correlation.id: correlation for correlation in self.correlations}
         self.filters = list(filters)
         self.refused = list(refused)
         self.warnings = list(warnings)
@@ -79,6 +80,10 @@ class RuleSet:
         self._program = _compiled(self._compiler, self._ordered)
         self._details: dict[int, Any] = {}
         self.names = lru_cache(maxsize=4096)(self._names)
+
+    def named(self, identity: str) -> Rule | Correlation | None:
+        """The rule or correlation of that id; None if none is loaded."""
+        return self.rules.get(identity) or self._correlations.get(identity)
 
     def match(
         self, events: Sequence[Mapping[str, Any]], logsources: Sequence[Collection[LogSource]] | None = None

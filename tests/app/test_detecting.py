@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from soc.app.detecting import Inherited, publish
+import pytest
+
+from soc.app.config import Config
+from soc.app.content import load_content
+from soc.app.detecting import Inherited, may_alert, publish
 from soc.bus.base import DETECTIONS, Delivery
 from soc.bus.sqlite import SqliteBus
 from soc.detect.wire import from_delivery, to_message
@@ -28,6 +33,15 @@ def test_the_first_records_of_a_partition_may_have_been_written_by_its_last_owne
     assert not inherited.perhaps_written(delivered(1, 20) + delivered(0, 120))
     inherited.assigned(frozenset({0}))  # lost and given back
     assert inherited.perhaps_written(delivered(0, 121))
+
+
+@pytest.mark.parametrize(("mode", "alerts"), [("live", True), ("off", False)])
+def test_a_packs_word_is_heard_by_its_correlations_too(root: Path, tmp_path: Path, mode: str, alerts: bool) -> None:
+    pack = shutil.copytree(root / "rules", tmp_path / "rules")
+    (pack / "pack.yaml").write_text(f"mode: {mode}\n", "utf-8")
+    content = load_content(Config(rules=[pack], sources=[root / "pipelines/sources"]))
+    made = content.rules.correlations[0]
+    assert may_alert(content, made.id, "high") is alerts
 
 
 def test_a_detection_too_large_for_its_topic_goes_without_the_long_values_of_its_event(tmp_path: Path) -> None:
