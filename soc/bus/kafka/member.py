@@ -27,6 +27,7 @@ from soc.bus.base import Partitions
 from soc.bus.kafka.access import REQUEST_S
 from soc.bus.kafka.administration import Administration
 from soc.bus.kafka.failures import FAILURES, failures, silent
+from soc.bus.kafka.joining import keep_joined
 from soc.event import TransportError
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class Member:
         self._administration = administration
         self._cluster = administration.cluster
         self._name = name
+        #: A group of ours may read several topics, each by members of its own: so the topic is part of the name.
+        self._instance = _instance(f"{name}/{topic}") if name else ""
         self._session_timeout_s = session_timeout_s
         self._consumer: KafkaConsumer | None = None
         self._fenced = False
@@ -77,9 +80,9 @@ class Member:
         with self._calling(f"joining group {self.group}"):
             try:
                 consumer = KafkaConsumer(
-                    client_id=f"soc-{_instance(self._name) or 'member'}",
+                    client_id=f"soc-{self._instance or 'member'}",
                     group_id=self.group,
-                    group_instance_id=_instance(self._name) or None,
+                    group_instance_id=self._instance or None,
                     partition_assignment_strategy=[CooperativeStickyAssignor()],
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",
@@ -94,6 +97,7 @@ class Member:
                 )
             except errors.KafkaTimeoutError as wrong:
                 raise TransportError(self._cluster.unreachable()) from wrong
+        keep_joined(consumer)
         self._consumer = consumer
         with self._calling(f"joining group {self.group}"):
             consumer.subscribe([self.topic], listener=_Listener(self.changes))
@@ -141,7 +145,7 @@ class Member:
         joined = consumer.group_metadata().state is not MemberState.UNJOINED
         _close(consumer)
         if self._name and joined and not self._fenced:
-            member = MemberToRemove(group_instance_id=_instance(self._name))
+            member = MemberToRemove(group_instance_id=self._instance)
             try:
                 self._administration.ask(
                     f"leaving group {self.group}",
