@@ -186,15 +186,14 @@ class Ran:
 Soc = Callable[..., Ran]
 
 
-@pytest.fixture
-def soc(root: Path, tmp_path: Path) -> Soc:
+def runner(root: Path, data: Path) -> Soc:
     """Runs `soc …` in the checkout, with its data in a folder of the test."""
 
     def run(*arguments: str | Path, timeout_s: float = 110) -> Ran:
         done = subprocess.run(
             [sys.executable, "-m", "soc.app", *map(str, arguments)],
             cwd=root,
-            env=os.environ | {"SOC_DATA_DIR": str(tmp_path / "data"), "SOC_QUIET": "1", "COLUMNS": "160"},
+            env=os.environ | {"SOC_DATA_DIR": str(data), "SOC_QUIET": "1", "COLUMNS": "160"},
             capture_output=True,
             timeout=timeout_s,
             check=False,
@@ -202,3 +201,8 @@ def soc(root: Path, tmp_path: Path) -> Soc:
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture
+def soc(root: Path, tmp_path: Path) -> Soc:
+    return runner(root, tmp_path / "data")
