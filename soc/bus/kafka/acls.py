@@ -193,12 +193,12 @@ def load_acls(path: Path) -> list[Component]:
         raise ContentErrors([ContentError(path, 0, "expected components: {name: {users, topics, groups, cluster}}")])
     errors += [ContentError(path, content.at(k), unknown(k, ["components"])) for k in content if k != "components"]
     found = [_component(name, entries[name], entries.at(name), path, errors) for name in entries]
-    users = [user for component in found for user in component.users]
+    owner: dict[str, str] = {}
     for component in found:
         for user in component.users:
-            if users.count(user) > 1:
+            if (other := owner.setdefault(user, component.name)) != component.name:
                 line = entries.at(component.name)
-                errors.append(ContentError(path, line, f"user {user} belongs to two components: rights would add up"))
+                errors.append(ContentError(path, line, f"user {user} is {other}'s already: their rights would add up"))
     if errors:
         raise ContentErrors(errors)
     return found
