@@ -10,4 +10,5 @@ from soc.store.elasticsearch.templates import Template, templates
 def wanted(store: ElasticsearchStoreConfig) -> list[Template]:
     """In the order in which the server takes them."""
     kinds = {name: field.kind for name, field in ecs().fields.items()}
-    return templates(kinds, replicas=store.replicas, refresh_s=store.refresh.total_seconds())
+    spaces = [*(group.name for group in store.namespaces), store.namespace]
+    return templates(kinds, namespaces=spaces, replicas=store.replicas, refresh_s=store.refresh.total_seconds())

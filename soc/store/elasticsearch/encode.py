@@ -30,10 +30,7 @@ _REMEMBERED: Final = 1 << 14
 
 
 class Encoder:
-    """For indices with one mapping. Raises TypeError for what JSON cannot say, ValueError for a name that is ours.
-
-    Threads may not use one at the same time.
-    """
+    """For indices with one mapping. Raises TypeError for what JSON cannot say, ValueError for a name that is ours."""
 
     def __init__(self, kinds: Mapping[str, str]) -> None:
         self._kinds = kinds

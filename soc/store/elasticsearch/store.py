@@ -32,7 +32,7 @@ class ElasticsearchStore:
     What was written can be read by id at once, and is found by searches after the index's refresh (events 5 s, alerts
     1 s; `soc store apply` sets it). Hits carry their id as `event.id`, unless the sender gave that field a value.
     Nothing is sent before the first call. Every call may raise TransportError, and of that AnswerError where the server
-    answered with a refusal. Calls may come from several threads, but `write` from one at a time.
+    answered with a refusal. Calls may come from several threads.
     """
 
     def __init__(

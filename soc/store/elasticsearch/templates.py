@@ -6,7 +6,7 @@ kind of index. What an operator adds goes into `soc-<kind>@custom` component tem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -21,6 +21,7 @@ MANAGED_BY: Final = "soc"
 
 #: Above those that a full server brings for logs-*-* (100), and what guides recommend for one's own (200).
 _PRIORITY: Final = 250
+_ALIASED: Final = 260
 
 _RECORD: Final[Mapping[str, dict[str, Any]]] = {
     "@timestamp": {"type": "date"},
@@ -70,11 +71,19 @@ class Template:
         return f"/_{'component' if self.kind == 'component' else 'index'}_template/{self.name}"
 
 
-def templates(ecs: Mapping[str, str], *, shards: int = 1, replicas: int = 0, refresh_s: float = 5.0) -> list[Template]:
+def templates(
+    ecs: Mapping[str, str],
+    *,
+    namespaces: Sequence[str] = (),
+    shards: int = 1,
+    replicas: int = 0,
+    refresh_s: float = 5.0,
+) -> list[Template]:
     """All of them, in the order in which the server takes them.
 
-    `ecs`: ECS field → its type as soc/normalize/ecs.yml says it. `shards`, `replicas` of an index of events.
-    `refresh_s`: how soon events can be searched; alerts can after one second.
+    `ecs`: ECS field → its type as soc/normalize/ecs.yml says it. `namespaces`: those whose indices get an alias without
+    the time. `shards`, `replicas` of an index of events. `refresh_s`: how soon events can be searched; alerts can after
+    one second.
     """
     analysis = {"index": {"analysis": {**_WORDS, **_CASE}}}
     made = [
@@ -84,12 +93,20 @@ def templates(ecs: Mapping[str, str], *, shards: int = 1, replicas: int = 0, ref
         _component("soc@own", {"settings": analysis, "mappings": _mappings(own_fields())}),
         _component("soc@alert", {"settings": analysis, "mappings": _mappings(alert_fields(ecs))}),
     ]
-    made += [_index(f"soc-{kind}", f"logs-soc.{kind}-*", {}, _EVENT) for kind in CLASSES]
     quick = {"index": {"refresh_interval": "1s", "number_of_shards": "1"}}
-    made += [_index(name, f"{name}-*", {"settings": quick}, _ALERT) for name in ("soc-alerts", "soc-shadow")]
+    kinds: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
+        *((f"soc-{kind}", f"logs-soc.{kind}", {}, _EVENT) for kind in CLASSES),
+        *((name, name, {"settings": quick}, _ALERT) for name in ("soc-alerts", "soc-shadow")),
+    ]
+    for name, start, template, composed in kinds:
+        made.append(_index(name, f"{start}-*", template, composed, f"{name}@custom", _PRIORITY))
+        for space in namespaces:
+            aliased = {**template, "aliases": {f"{start}-{space}": {}}}
+            made.append(_index(f"{name}-{space}", f"{start}-{space}-*", aliased, composed, f"{name}@custom", _ALIASED))
     one = {"index": {"number_of_shards": "1", "refresh_interval": "5s", "number_of_replicas": str(replicas)}}
-    made.append(_index("soc-records", "soc-records-*", {"settings": one, "mappings": _mappings(_RECORD)}, ()))
-    made.append(_index("soc-state", "soc-state-*", {"settings": one, "mappings": _mappings(_STATE)}, ()))
+    for name, fields in (("soc-records", _RECORD), ("soc-state", _STATE)):
+        plain = {"settings": one, "mappings": _mappings(fields)}
+        made.append(_index(name, f"{name}-*", plain, (), f"{name}@custom", _PRIORITY))
     return made
 
 
@@ -101,14 +118,14 @@ def _component(name: str, template: dict[str, Any]) -> Template:
     return Template("component", name, _marked({"template": template}))
 
 
-def _index(name: str, pattern: str, template: dict[str, Any], composed: tuple[str, ...]) -> Template:
-    custom = f"{name}@custom"
-    settings = {
-        "index": {"mode": "standard", "codec": "best_compression", **template.get("settings", {}).get("index", {})}
-    }
+def _index(
+    name: str, pattern: str, template: dict[str, Any], composed: tuple[str, ...], custom: str, priority: int
+) -> Template:
+    own = template.get("settings", {}).get("index", {})
+    settings = {"index": {"mode": "standard", "codec": "best_compression", **own}}
     body = {
         "index_patterns": [pattern],
-        "priority": _PRIORITY,
+        "priority": priority,
         "composed_of": [*composed, custom],
         "ignore_missing_component_templates": [custom],
         "template": {**template, "settings": settings},

@@ -92,6 +92,14 @@ def test_applying_is_done_once_and_what_was_changed_by_hand_is_seen_and_mended(r
     assert [c.template.name for c in drift(ready, wanted(replicas=1))] == ["soc@settings", "soc-records", "soc-state"]
 
 
+def test_a_namespace_of_the_settings_has_its_aliases(ready: Server, own: Servers) -> None:
+    apply(ready, changes(ready, wanted(namespaces=["kept"])))
+    for index in ("logs-soc.web-kept-2026.11.23", "soc-alerts-kept-2026"):
+        ready.call("PUT", f"/{index}")  # as with a key that may make no aliases
+        assert list(ready.call("GET", f"/{index}/_alias")[index]["aliases"]) == [index.rpartition("-")[0]]
+        assert ready.call("GET", f"/{index}/_mapping")[index]["mappings"]["_meta"]["managed_by"] == "soc"
+
+
 def test_a_mapping_of_the_operators_own_refuses_a_record_with_all_its_events(ready: Server, own: Servers) -> None:
     custom = {"template": {"mappings": {"properties": {"vendor": {"properties": {"size": {"type": "long"}}}}}}}
     ready.call("PUT", "/_component_template/soc-host@custom", custom)
