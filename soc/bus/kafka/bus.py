@@ -24,7 +24,9 @@ class KafkaBus:
     """The bus on a cluster. Nothing is opened before it is used: a bus can be made while the brokers are away.
 
     Topic `x` is `prefix + x` on the cluster, group `g` is `prefix + "soc." + g`. Topics are made by
-    `soc topics apply` (soc/bus/kafka/topics.py), never by use.
+    `soc topics apply` (soc/bus/kafka/topics.py), never by use. On Kafka a group is one whatever it reads: when members
+    of one of its topics come or go, those of its other topics must poll, too, before anybody goes on. So give each
+    topic that one thread reads a group of its own.
 
     `publish` holds what is not acknowledged, `max_unflushed_records` and `max_unflushed_bytes` at most; when that is
     full it waits some seconds, then raises TransportError and has taken nothing: a collector keeps its spool.

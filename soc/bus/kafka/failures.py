@@ -74,9 +74,9 @@ def sentence(wrong: BaseException, cluster: Cluster, topic: str = "", group: str
         case errors.KafkaStorageError():
             return "a broker cannot write to its disk: see the broker's log"
         case errors.RetriableError() | OSError():
-            return f"Kafka at {cluster} does not answer ({wrong}): see that its brokers run and can be reached"
+            return f"Kafka at {cluster} does not answer ({_said(wrong)}): see that its brokers run and can be reached"
         case errors.KafkaError():
-            return f"Kafka at {cluster} refuses that ({wrong}): see the broker's log"
+            return f"Kafka at {cluster} refuses that ({_said(wrong)}): see the broker's log"
     return f"the client of Kafka at {cluster} has failed ({type(wrong).__name__}: {wrong}); it is opened anew"
 
 
@@ -88,6 +88,11 @@ def missing(topic: str) -> str:
 def silent(cluster: Cluster, seconds: float = REQUEST_S) -> str:
     """No answer for a while, and no error that would say why."""
     return f"Kafka at {cluster} has not answered for {seconds:.0f} s: see that its brokers run and can be reached"
+
+
+def _said(wrong: BaseException) -> str:
+    """kafka-python's own words; it often has none beside the name."""
+    return str(wrong) if any(wrong.args) else type(wrong).__name__
 
 
 def _texts(wrong: BaseException) -> str:

@@ -261,6 +261,7 @@ class Outbox:
             producer.close(timeout=0)
         except FAILURES as wrong:
             log.debug("a producer could not be closed: %r", wrong)
+            producer._closed = True  # or it tries once more when it is collected, and says so
 
     def _set_aside(self) -> None:
         """What a broker has refused as too large goes to the rejected topic, with all that is too large by now."""

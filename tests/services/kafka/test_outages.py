@@ -108,7 +108,7 @@ def test_nothing_is_lost_and_keys_keep_their_order_through(fault: Callable[[Brok
     for k in range(KEYS):
         mine = [n for key, n in first_seen if key == b"key-%d" % k]
         assert mine == sorted(mine)
-    assert all("Kafka" in failure for failure in load.failures)
+    assert not [failure for failure in load.failures if "None" in failure or len(failure) < 40]  # sentences
 
 
 def resident_mb() -> float:
