@@ -43,6 +43,10 @@ def as_role(config: Config, role: Role, environment: Mapping[str, str] = os.envi
 
 
 def _found(path: Path, folder: str) -> Path:
-    if folder and not path.is_absolute() and (inside := Path(folder) / path).is_file():
+    if not folder or path.is_absolute():
+        return path
+    inside = Path(folder) / path
+    try:
+        return inside if inside.is_file() else path
+    except OSError:  # not ours to look at: whoever reads it says so
         return inside
-    return path

@@ -48,6 +48,13 @@ def test_a_relative_secret_is_taken_from_the_credentials_folder_if_it_lies_there
     assert seen.store.api_key_file == Path("/etc/soc/detect.key"), "an absolute path is what it says"
 
 
+def test_a_credentials_folder_that_may_not_be_read_is_no_bug(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    inside = tmp_path / "file" / "deeper"
+    seen: Any = as_role(config, "detect", {"CREDENTIALS_DIRECTORY": str(inside)})
+    assert seen.bus.password_file in (Path("kafka-soc-detect.password"), inside / "kafka-soc-detect.password")
+
+
 def test_the_configuration_itself_stays_as_it_is(config: Config) -> None:
     before = config.model_dump_json()
     as_role(config, "detect", {})
