@@ -27,13 +27,15 @@ from soc.bus.base import Partitions
 from soc.bus.kafka.access import REQUEST_S
 from soc.bus.kafka.administration import Administration
 from soc.bus.kafka.failures import FAILURES, failures, silent
+from soc.bus.kafka.headers import read_any_name
 from soc.bus.kafka.joining import keep_joined
-from soc.event import TransportError
+from soc.event import TransportError, digest
 
 log = logging.getLogger(__name__)
 
 #: A member that lives but does not poll for so long loses its partitions; as in the embedded bus.
 MAX_POLL_INTERVAL_S: Final = 300.0
+_NAME: Final = 249  # characters of a member's name at most
 _COMMIT_S: Final = 10.0
 _CLOSE_S: Final = 5.0
 _HEARTBEAT_S: Final = 3.0
@@ -77,6 +79,7 @@ class Member:
         if self._consumer is not None:
             return self._consumer
         self._administration.partitions(self.topic)  # says so when the topic does not exist
+        read_any_name()
         with self._calling(f"joining group {self.group}"):
             try:
                 consumer = KafkaConsumer(
@@ -298,7 +301,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
 def _instance(name: str) -> str:
     """A member's name as Kafka allows it (letters, digits, dot, hyphen); other characters as _ and their code."""
-    return re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", name)[:249]
+    made = re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", name)
+    return made if len(made) <= _NAME else f"{made[: _NAME - 25]}-{digest(name)}"
 
 
 def _close(consumer: KafkaConsumer) -> None:

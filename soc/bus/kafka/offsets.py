@@ -12,6 +12,7 @@ from kafka.admin import OffsetSpec
 from soc.bus.kafka.administration import Administration
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS: Final = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 #: Asked about with the groups that are there: whoever may not see it may not see all groups that begin as ours do.
 _ANY: Final = "any"
 
@@ -22,8 +23,8 @@ def milliseconds(moment: datetime) -> int:
 
 
 def from_milliseconds(number: int) -> datetime:
-    """Aware UTC; a record without a time (-1) is of 1970."""
-    return _EPOCH + timedelta(milliseconds=max(0, number))
+    """Aware UTC; a record without a time (-1) is of 1970, one of the far future of the year 9999."""
+    return _EPOCH + timedelta(milliseconds=min(max(0, number), _LAST_MS))
 
 
 class Offsets:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from kafka import KafkaProducer
 
 from soc.bus.base import RAW, REJECTED, Delivery, Message, Subscription
 from soc.bus.kafka import KafkaBus
@@ -188,6 +189,34 @@ def test_new_partitions_are_read_from_their_beginning(make_bus: MakeBus, monkeyp
     read = drain(subscription, 100)
     assert numbers(read) == list(range(10, 110))
     assert max(d.partition for d in read) >= PARTITIONS
+
+
+def test_whatever_a_foreign_shipper_writes_is_read(make_bus: MakeBus) -> None:
+    class Odd(str):
+        """A header's name that is not UTF-8: kafka-python's producer encodes names by their own method."""
+
+        def encode(self, *_: object) -> bytes:  # type: ignore[override]
+            return b"\xff\xfe!"
+
+    bus = make_bus()
+    address = list(bus._administration.cluster.bootstrap)
+    producer = KafkaProducer(bootstrap_servers=address, linger_ms=50, compression_type="zstd")  # kept as it is
+    topic = f"{bus._prefix}{RAW}"
+    producer.send(topic, b"no key", None, [("empty", b""), ("twice", b"1"), ("twice", b"2")], 0)
+    producer.send(topic, None, b"no value", [], 0)
+    producer.send(topic, b"odd name", b"k", [(Odd("x"), b"v"), ("id", b"1")], 0)
+    producer.send(topic, b"after", b"k", [], 0)
+    producer.close()
+    subscription = bus.subscribe(RAW, "g")
+    read = drain(subscription, 4)
+    assert [(d.key, d.value, dict(d.headers)) for d in read] == [
+        (b"", b"no key", {"empty": b"", "twice": b"2"}),
+        (b"no value", b"", {}),
+        (b"k", b"odd name", {"??!": b"v", "id": b"1"}),
+        (b"k", b"after", {}),
+    ]
+    subscription.commit()
+    assert bus.lag(RAW, "g") == 0
 
 
 def test_a_subscription_to_a_topic_that_does_not_exist_says_what_to_do(make_bus: MakeBus) -> None:
