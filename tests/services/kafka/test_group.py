@@ -200,12 +200,12 @@ def test_whatever_a_foreign_shipper_writes_is_read(make_bus: MakeBus) -> None:
 
     bus = make_bus()
     address = list(bus._administration.cluster.bootstrap)
-    producer = KafkaProducer(bootstrap_servers=address, linger_ms=50, compression_type="zstd")  # kept as it is
+    producer = KafkaProducer(bootstrap_servers=address, linger_ms=50, compression_type="zstd")
     topic = f"{bus._prefix}{RAW}"
     producer.send(topic, b"no key", None, [("empty", b""), ("twice", b"1"), ("twice", b"2")], 0)
     producer.send(topic, None, b"no value", [], 0)
     producer.send(topic, b"odd name", b"k", [(Odd("x"), b"v"), ("id", b"1")], 0)
-    producer.send(topic, b"after", b"k", [], 0)
+    producer.send(topic, b"after" * 500, b"k", [], 0)  # worth compressing: the broker keeps such a batch as it is
     producer.close()
     subscription = bus.subscribe(RAW, "g")
     read = drain(subscription, 4)
@@ -213,7 +213,7 @@ def test_whatever_a_foreign_shipper_writes_is_read(make_bus: MakeBus) -> None:
         (b"", b"no key", {"empty": b"", "twice": b"2"}),
         (b"no value", b"", {}),
         (b"k", b"odd name", {"??!": b"v", "id": b"1"}),
-        (b"k", b"after", {}),
+        (b"k", b"after" * 500, {}),
     ]
     subscription.commit()
     assert bus.lag(RAW, "g") == 0
