@@ -79,9 +79,9 @@ def answering(status: int) -> Fault:
 
 
 def _conflicting(scene: Scene) -> None:
-    """Today's index of hosts with a field of another type than ours: sudo's command lines are not numbers."""
+    """Today's index of hosts with a field of another type than ours: the folders that sudo was called in are not numbers."""
     day = f"{datetime.now(UTC):%Y.%m.%d}"
-    body = {"mappings": {"properties": {"process": {"properties": {"command_line": {"type": "long"}}}}}}
+    body = {"mappings": {"properties": {"process": {"properties": {"working_directory": {"type": "long"}}}}}}
     request = urllib.request.Request(
         f"{scene.servers.search}/logs-soc.host-{scene.soc.namespace}-{day}",
         json.dumps(body).encode(),

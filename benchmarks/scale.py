@@ -216,7 +216,15 @@ def latency(soc: Installation, rate: float, seconds: float = 30.0) -> None:
     """A record carries the moment of its receipt; it is searchable when a search finds it."""
     bus, store = opened(soc)
     soc.start()
-    total = int(rate * seconds)
+    try:
+        _latency(soc, bus, rate, int(rate * seconds))
+    finally:
+        soc.stop()
+        bus.close()
+        store.close()
+
+
+def _latency(soc: Installation, bus: Bus, rate: float, total: int) -> None:
     lags: list[int] = []
     seen: dict[str, float] = {}
     sent: dict[str, float] = {}
@@ -256,7 +264,6 @@ def latency(soc: Installation, rate: float, seconds: float = 30.0) -> None:
             lags.append(bus.lag(RAW, "detect"))
         time.sleep(0.05)
     thread.join()
-    soc.stop()
     exact = {hit["_id"] for hit in documents(soc.search, pattern, ())}
     assert exact == sent.keys()
     waited = sorted(seen[i] - sent[i] for i in sent)
@@ -265,16 +272,18 @@ def latency(soc: Installation, rate: float, seconds: float = 30.0) -> None:
         f"at {rate:.0f} records/s: from receipt to searchable {median(waited):.2f} s median, {p99:.2f} s p99 "
         f"(refresh 1 s); lag {median(lags):.0f} records median, {max(lags)} at most"
     )
-    bus.close()
-    store.close()
 
 
 def _visible(search: str, pattern: str) -> int:
     import json
+    import urllib.error
     import urllib.request
 
-    with urllib.request.urlopen(f"{search}/{pattern}/_count", timeout=10) as answer:
-        return int(json.load(answer)["count"])
+    try:
+        with urllib.request.urlopen(f"{search}/{pattern}/_count", timeout=10) as answer:
+            return int(json.load(answer)["count"])
+    except urllib.error.HTTPError:  # a new index whose shard is not started
+        return 0
 
 
 if __name__ == "__main__":

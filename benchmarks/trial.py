@@ -111,6 +111,9 @@ def trial(
         ended = time.monotonic()
         until(lambda: drained(soc, load.total), f"everything to be done after {fault.name}")
         verdict.drained_s = round(time.monotonic() - ended, 1)
+        watching.end()
+        soc.stop()
+        judge(verdict, scene, servers.search)
     finally:
         watching.end()
         soc.stop()
@@ -118,7 +121,6 @@ def trial(
     verdict.longest_stall_s = round(watching.longest_s, 1)
     verdict.longest_request_s = round(load.longest_s, 1)
     verdict.peak_mb = {name: round(mb) for name, mb in sorted(watching.peak_mb.items())}
-    judge(verdict, scene, servers.search)
     return verdict
 
 
