@@ -196,8 +196,8 @@ def _check_parts(answer: Any, hosts: str, who: str) -> None:
         error = part.get("error")
         if error is None or error.get("type") == "index_not_found_exception":
             continue
-        status = int(part.get("status", 503))
         kind = str(error.get("type", ""))
+        status = int(part.get("status", 403 if kind == "security_exception" else 503))  # a document's error has none
         raise AnswerError(said(status, kind, reason(error), hosts, who), status, kind)
 
 

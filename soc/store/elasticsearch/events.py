@@ -156,7 +156,7 @@ class Events:
             for some_id in ids
             for index in self._names.event_indices(day)
         ]
-        params = {"filter_path": "docs._id,docs.found,docs._source,docs.error.type"}
+        params = {"filter_path": "docs._id,docs.found,docs._source,docs.error.type,docs.error.reason"}
         answer = self._server.read("POST", "/_mget", {"docs": docs}, params=params)
         return [doc for doc in answer.get("docs", ()) if doc.get("found")]
 

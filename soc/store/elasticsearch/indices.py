@@ -55,10 +55,9 @@ class Indices:
                 found = self._server.call("GET", path(index, "_mapping"))
             mapping = found[index]["mappings"]
             if mapping.get("_meta", {}).get("managed_by") != MANAGED_BY:
-                if created:
-                    self._server.call("DELETE", path(index), absent=True)
                 raise TransportError(
                     f"Elasticsearch at {self._server.hosts} has no template of ours for {index}: run `soc store apply`"
+                    f"{'' if created and self._undone(index) else ', and delete this index, which was made without it'}"
                 )
             key = orjson.dumps(mapping, option=orjson.OPT_SORT_KEYS)
             if key not in self._by_mapping:
@@ -66,6 +65,16 @@ class Indices:
             self._encoders[index] = self._by_mapping[key]
             self.generation += 1
             return self._encoders[index]
+
+    def _undone(self, index: str) -> bool:
+        """Whether an empty index that should not be there is gone; a worker's key may not delete it."""
+        try:
+            self._server.call("DELETE", path(index), absent=True)
+        except AnswerError as refused:
+            if refused.status == 403:
+                return False
+            raise
+        return True
 
     def _create(self, index: str) -> bool:
         """True if it was not there. Its alias is its name without the time, if we may give it one."""

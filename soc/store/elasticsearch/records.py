@@ -74,11 +74,11 @@ class Records:
     def _found(self, day: str, record_ids: Sequence[str]) -> list[str]:
         """Those that have a document. Asks first whether any has: nearly always none, and the answer is empty."""
         where, body = path(self._names.records_index(day), "_mget"), {"ids": record_ids}
-        params = {"_source": "false", "filter_path": "docs._version,docs.error.type"}
+        params = {"_source": "false", "filter_path": "docs._version,docs.error.type,docs.error.reason"}
         answer = self._server.read("POST", where, body, params=params)
         if not any("_version" in doc for doc in answer.get("docs", ())):
             return []
-        params["filter_path"] = "docs._id,docs.found,docs.error.type"
+        params["filter_path"] = "docs._id,docs.found,docs.error.type,docs.error.reason"
         docs = self._server.read("POST", where, body, params=params)["docs"]
         return [doc["_id"] for doc in docs if doc.get("found")]
 
@@ -88,7 +88,10 @@ class Records:
 
     def fates(self, day: str, record_ids: Sequence[str]) -> dict[str, str]:
         """Record id → "filtered" or "rejected"."""
-        params = {"_source": "soc.record.fate", "filter_path": "docs._id,docs.found,docs._source,docs.error.type"}
+        params = {
+            "_source": "soc.record.fate",
+            "filter_path": "docs._id,docs.found,docs._source,docs.error.type,docs.error.reason",
+        }
         answer = self._server.read(
             "POST", path(self._names.records_index(day), "_mget"), {"ids": record_ids}, params=params
         )

@@ -14,8 +14,8 @@ from soc.event import digest, rfc3339
 from soc.store.elasticsearch.access import Server
 from soc.store.elasticsearch.indices import Indices, path
 
-#: Of a part, compressed. The server takes requests of 100 MB.
-_PART: Final = 16 << 20
+#: Of a part, compressed: a node with 512 MB of heap takes that (indexing_pressure: a tenth of it, counted fourfold).
+_PART: Final = 4 << 20
 _LEVEL: Final = 3
 
 
