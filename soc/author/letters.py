@@ -73,6 +73,6 @@ def capitals() -> Letters:
 
 @lru_cache(maxsize=1)
 def pairs() -> tuple[tuple[int, int], ...]:
-    """Each capital letter and its small one; letter by letter, as Lucene's `lowercase` filter (Java) does it."""
+    """Each capital letter and its small one. Letters with a better capital (K for the Kelvin sign) have none here."""
     every = ((char, chr(char).lower()) for char in range(LAST + 1))
-    return tuple((char, ord(low[0])) for char, low in every if low != chr(char))  # İ alone becomes two: Java keeps i
+    return tuple((char, ord(low)) for char, low in every if low != chr(char) and low.upper() == chr(char))

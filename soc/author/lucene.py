@@ -35,6 +35,9 @@ class Lucene(LuceneBackend):
 
     field_escape_pattern: ClassVar[re.Pattern[str]] = re.compile(r'[\s*?():"/\\\[\]{}^~!+&|<>=]')
 
+    #: What parts the words of a query beside the blank, too (Lucene's QueryParser.jj, <_WHITESPACE>).
+    add_escaped: ClassVar[str] = LuceneBackend.add_escaped + "\t\n\r\u3000"
+
     def __init__(self, pipeline: ProcessingPipeline, kind: Kind) -> None:
         super().__init__(pipeline)
         self.kind = kind
@@ -87,6 +90,13 @@ class Lucene(LuceneBackend):
         for one in cond.args:
             self.check(one)
         return str(super().convert_condition_as_in_expression(cond, state))
+
+    def convert_value_str(self, s: SigmaString, state: Any) -> str:
+        """In quotes are terms that begin with `<` or `>` (to the server a range, escaped or not), and its operators."""
+        if s.contains_special() or not (str(s) in ("AND", "OR", "NOT") or str(s)[:1] in ("<", ">")):
+            return str(super().convert_value_str(s, state))
+        inner = s.convert(self.escape_char, self.wildcard_multi, self.wildcard_single, '"\\', self.filter_chars)
+        return f'"{inner}"'
 
     def check(self, cond: Any) -> None:
         """Raises where the server would refuse the whole query for the field's type."""

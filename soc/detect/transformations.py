@@ -143,6 +143,9 @@ def _map_string(mapping: Any) -> Change:
 
 
 def _set_value(value: Any) -> Change:
+    if not isinstance(value, str | int | float | None):
+        raise ValueError("`value` is a text, a number, true, false or null")
+
     def act(item: RawItem) -> None:
         item.values = [value]
 

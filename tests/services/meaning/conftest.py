@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ _AT_ONCE = 50
 class World:
     """Events that stand in the store under a namespace of their own."""
 
-    events: Sequence[Event]
+    events: Sequence[Event] = field(repr=False)
     namespace: str
     client: Elasticsearch
 
