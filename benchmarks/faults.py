@@ -79,7 +79,7 @@ def answering(status: int) -> Fault:
 
 
 def _conflicting(scene: Scene) -> None:
-    """Today's index of hosts with a field of another type than ours: the folders that sudo was called in are not numbers."""
+    """Today's index of hosts with a field of another type than ours: folders that sudo was called in are no numbers."""
     day = f"{datetime.now(UTC):%Y.%m.%d}"
     body = {"mappings": {"properties": {"process": {"properties": {"working_directory": {"type": "long"}}}}}}
     request = urllib.request.Request(
