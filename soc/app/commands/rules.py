@@ -15,7 +15,9 @@ from soc.app.commands.options import ConfigOption, JsonOption, settings
 from soc.app.paths import existing, pipeline_files
 
 commands = typer.Typer(
-    name="rules", no_args_is_help=True, help="Luật phát hiện: kiểm tra, thử, thành truy vấn. · Rules: lint, test, convert."
+    name="rules",
+    no_args_is_help=True,
+    help="Luật phát hiện: kiểm tra, thử, thành truy vấn. · Rules: lint, test, convert.",
 )
 
 
