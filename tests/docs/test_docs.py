@@ -86,7 +86,7 @@ def test_pages_quote_command_lines() -> None:
 @pytest.mark.parametrize(("page", "line"), QUOTES, ids=[f"{page}: {line}" for page, line in QUOTES])
 def test_quoted_command_lines_can_be_typed(page: str, line: str) -> None:
     words = [word for word in shlex.split(line) if word != "…"]
-    path = next((tuple(words[:n]) for n in (3, 2) if tuple(words[:n]) in COMMANDS), None)
+    path = next((tuple(words[:n]) for n in (4, 3, 2) if tuple(words[:n]) in COMMANDS), None)
     if path is None and any(known[: len(words)] == tuple(words) for known in COMMANDS):
         return  # a group of commands, such as `soc alerts`
     assert path is not None, f"there is no command {line!r}"
