@@ -112,7 +112,7 @@ def _without_leader(scene: Scene) -> None:
 
 def _small_disk(scene: Scene) -> None:
     scene.soc.data_dir.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(scene.soc.data_dir)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(scene.soc.data_dir)], check=True)
 
 
 def _fill_up(scene: Scene) -> None:

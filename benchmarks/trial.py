@@ -6,6 +6,7 @@ The same load goes through the embedded program undisturbed; its alerts are what
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 import uuid
@@ -109,7 +110,10 @@ def trial(
         fault.strike(scene)
         load.join()
         ended = time.monotonic()
-        until(lambda: drained(soc, load.total), f"everything to be done after {fault.name}")
+        try:
+            until(lambda: drained(soc, load.total), "everything to be done")
+        except TimeoutError as never:
+            verdict.difference = f"{never}. "
         verdict.drained_s = round(time.monotonic() - ended, 1)
         watching.end()
         soc.stop()
@@ -201,8 +205,10 @@ def judge(verdict: Verdict, scene: Scene, search: str) -> None:
     theirs = undisturbed(load.total, load.start, load.rate)
     verdict.alerts = sum(mine.values())
     verdict.alerts_equal = mine == theirs
+    if (soc.folder / "log.txt").exists() and verdict.difference:
+        print((soc.folder / "log.txt").read_text()[-3000:], file=sys.stderr)
     if mine != theirs:
-        verdict.difference = (
+        verdict.difference += (
             f"lacking {list((theirs - mine).items())[:3]}, too many {list((mine - theirs).items())[:3]}"
         )
 

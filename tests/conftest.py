@@ -66,7 +66,7 @@ def elasticsearch() -> str:
 BUDGETS_S = {
     "alert": 10,
     "app": 180,
-    "author": 10,
+    "author": 20,
     "collect": 60,
     "contract": 150,
     "corpus": 90,
