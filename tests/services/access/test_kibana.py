@@ -75,7 +75,8 @@ def test_a_group_reads_its_own_events_and_alerts_and_nothing_else(ask: Ask) -> N
 def test_a_pattern_over_everything_shows_a_group_its_own(ask: Ask) -> None:
     """What Discover asks for when somebody widens a data view by hand."""
     counts = [ask(who, "GET", f"/{','.join(PATTERNS)}/_count", None)[1]["count"] for who in (*PEOPLE, "elastic")]
-    assert counts == [4, 2, 4]
+    assert counts[:2] == [4, 2]
+    assert counts[2] >= 4  # other tests' alerts, too
 
 
 def test_staff_read_every_group(ask: Ask) -> None:
