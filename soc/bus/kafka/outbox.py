@@ -27,6 +27,7 @@ from kafka.partitioner.default import murmur2
 
 from soc.bus.base import Message, TooLargeError
 from soc.bus.kafka.administration import Administration
+from soc.bus.kafka.connecting import wait_for_connections
 from soc.bus.kafka.failures import FAILURES, failures, sentence, silent
 from soc.bus.kafka.limits import MAX_REQUEST, Limits, size
 from soc.bus.kafka.refusal import refused
@@ -86,6 +87,7 @@ class Outbox:
         self._taken = 0
         self._moved = 0.0  # when an entry was acknowledged last, or the first one taken
         self._suspected = 0.0  # since when the cluster is known to answer while nothing moves; 0 = it is not
+        self._looked = 0.0
         self._producer: KafkaProducer | None = None
         self._halted: BaseException | None = None  # why the producer was stopped
 
@@ -119,6 +121,7 @@ class Outbox:
                     return
                 producer = self._producer
             if turns.over:
+                self._suspect()
                 raise TransportError(f"no room for more records: {self._waiting()}")
             turns.wait(producer)
 
@@ -144,6 +147,7 @@ class Outbox:
                 self._mend(turns)
                 producer = self._producer
             if turns.over:
+                self._suspect()
                 raise TransportError(f"records are not acknowledged: {self._waiting()}")
             turns.wait(producer)
 
@@ -156,10 +160,13 @@ class Outbox:
 
     def _sweep(self) -> None:
         """Let go of all that is acknowledged."""
-        self._entries = deque(
+        left = deque(
             e for e in self._entries if e.future is None or not e.future.is_done or e.future.exception is not None
         )
-        self._bytes = sum(entry.size for entry in self._entries)
+        if len(left) < len(self._entries):
+            self._moved, self._suspected = time.monotonic(), 0.0
+        self._entries = left
+        self._bytes = sum(entry.size for entry in left)
 
     # -- to kafka-python
 
@@ -196,7 +203,7 @@ class Outbox:
         records that are too large stop one after the other, and each is mended.
         """
         producer, halted = self._producer, self._halted
-        if producer is not None and halted is None and producer._sender.is_alive() and not self._hangs():
+        if producer is not None and halted is None and producer._sender.is_alive():
             return
         if halted is not None and turns.mended and not isinstance(halted, _TOO_LARGE):
             raise TransportError(f"publishing: {self._why(halted)}; {len(self._entries)} records are kept")
@@ -211,29 +218,39 @@ class Outbox:
             entry.future = None
         self._hand_over(self._entries)
 
-    def _hangs(self) -> bool:
-        """Whether the producer has long sent nothing, while the cluster has answered others all the time.
+    def _suspect(self) -> None:
+        """A call has waited in vain: has the producer long sent nothing, while the cluster answers others? Then the
+        next call opens a new one.
 
         Seen in kafka-python's source, not yet in the field: the loop that refreshes its metadata ends for ever when a
-        refresh that somebody else began fails (kafka/cluster.py). Raises TransportError when the cluster is silent.
+        refresh that somebody else began fails (kafka/cluster.py).
         """
         now = time.monotonic()
-        if not self._entries or now - self._moved < _HANGS_S:
-            return False
-        self._administration.partitions(self._entries[0].topic)
+        with self._lock:
+            self._sweep()
+            if not self._entries or now - self._moved < _HANGS_S or now - self._looked < _HANGS_S / 2:
+                return
+            self._looked = now
+            producer, topic = self._producer, self._entries[0].topic
+        try:
+            self._administration.partitions(topic)
+        except TransportError:
+            self._suspected = 0.0
+            return
         if not self._suspected:
             self._suspected = now
-        if now - self._suspected < _HANGS_S / 2:
-            return False
-        log.warning("nothing was acknowledged for %.0f s by a cluster that answers: a new producer", now - self._moved)
-        self._moved, self._suspected = now, 0.0
-        return True
+        elif producer is not None and now - self._suspected >= _HANGS_S / 2:
+            log.warning(
+                "nothing was acknowledged for %.0f s by a cluster that answers: a new producer", now - self._moved
+            )
+            self._moved, self._suspected = now, 0.0
+            self._halt(producer, errors.KafkaTimeoutError("the producer stood still"))
 
     def _open(self) -> KafkaProducer:
         with failures(self._cluster, "publishing"):
             settings = self._cluster.settings()
             try:
-                return KafkaProducer(
+                producer = KafkaProducer(
                     client_id="soc",
                     acks="all",
                     enable_idempotence=True,
@@ -249,6 +266,8 @@ class Outbox:
                 )
             except errors.KafkaTimeoutError as wrong:
                 raise TransportError(self._cluster.unreachable()) from wrong
+            wait_for_connections(producer)
+            return producer
 
     def _stop(self) -> None:
         """End the producer; what its sender has not had acknowledged by now is ours again."""

@@ -10,12 +10,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from soc.bus.base import Delivery, OnChange, Partitions
 from soc.bus.kafka.member import Member
 from soc.bus.kafka.offsets import from_milliseconds, milliseconds
 from soc.event import TransportError
+
+_PAUSE_S: Final = 0.01
 
 
 class KafkaSubscription:
@@ -49,15 +51,19 @@ class KafkaSubscription:
             self._tell()  # 1.
             if out := self._hand_out(max_records):  # 2.
                 return out
-            left = deadline - time.monotonic()
+            begin = time.monotonic()
+            left = deadline - begin
             found = self._member.round(max_records, left)  # 3.
             self._fetched.extend(found.items())
             self._tell()
             if out := self._hand_out(max_records):
                 return out
             self._member.watch(self._committed)
-            if left <= 0 or time.monotonic() >= deadline:
+            now = time.monotonic()
+            if left <= 0 or now >= deadline:
                 return []
+            if now - begin < _PAUSE_S:  # a heartbeat is overdue: kafka-python does not wait then
+                time.sleep(_PAUSE_S)
 
     def _hand_out(self, max_records: int) -> list[Delivery]:
         out: list[Delivery] = []
