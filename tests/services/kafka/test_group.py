@@ -207,13 +207,17 @@ def test_whatever_a_foreign_shipper_writes_is_read(make_bus: MakeBus) -> None:
     producer.send(topic, b"odd name", b"k", [(Odd("x"), b"v"), ("id", b"1")], 0)
     producer.send(topic, b"after" * 500, b"k", [], 0)  # worth compressing: the broker keeps such a batch as it is
     producer.close()
+    producer = KafkaProducer(bootstrap_servers=address, compression_type="gzip")  # the topic makes zstd of it
+    producer.send(topic, b"gzip" * 500, b"k", [], 0)
+    producer.close()
     subscription = bus.subscribe(RAW, "g")
-    read = drain(subscription, 4)
+    read = drain(subscription, 5)
     assert [(d.key, d.value, dict(d.headers)) for d in read] == [
         (b"", b"no key", {"empty": b"", "twice": b"2"}),
         (b"no value", b"", {}),
         (b"k", b"odd name", {"??!": b"v", "id": b"1"}),
         (b"k", b"after" * 500, {}),
+        (b"k", b"gzip" * 500, {}),
     ]
     subscription.commit()
     assert bus.lag(RAW, "g") == 0
