@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeVar
+from contextlib import contextmanager
+from typing import Final, TypeVar
 
 from kafka import KafkaAdminClient, errors
 
 from soc.bus.kafka.access import REQUEST_S, Cluster
-from soc.bus.kafka.failures import FAILURES, failures, missing, sentence
+from soc.bus.kafka.clients import closed, opened
+from soc.bus.kafka.failures import failures, missing, sentence
 from soc.event import TransportError
 
 Result = TypeVar("Result")
@@ -19,31 +20,18 @@ Result = TypeVar("Result")
 _PAUSE_S: Final = 0.1
 
 
-def open_admin(cluster: Cluster) -> KafkaAdminClient:
-    """An admin client that has seen a broker. Raises TransportError, and then says what to look at."""
-    settings = cluster.settings()
-    try:
-        return KafkaAdminClient(client_id="soc-admin", **settings)
-    except errors.KafkaTimeoutError as wrong:
-        raise TransportError(cluster.unreachable()) from wrong
-    except FAILURES as wrong:
-        raise TransportError(sentence(wrong, cluster)) from wrong
-
-
 @contextmanager
 def admin_of(cluster: Cluster) -> Iterator[KafkaAdminClient]:
     """An admin client for the time of the block. Raises TransportError."""
-    admin = open_admin(cluster)
+    admin = _open(cluster)
     try:
         yield admin
     finally:
-        close(admin)
+        closed(admin.close)
 
 
-def close(client: Any) -> None:
-    """Close a client that may have failed already."""
-    with suppress(*FAILURES):
-        client.close()
+def _open(cluster: Cluster) -> KafkaAdminClient:
+    return opened(KafkaAdminClient, cluster, "asking Kafka", client_id="soc-admin")
 
 
 class Administration:
@@ -77,7 +65,7 @@ class Administration:
 
     def _asked(self, what: str, question: Callable[[KafkaAdminClient], Result], topic: str, group: str) -> Result:
         if self._admin is None:
-            self._admin = open_admin(self.cluster)
+            self._admin = _open(self.cluster)
         with failures(self.cluster, what, topic, group):
             return question(self._admin)
 
@@ -93,7 +81,7 @@ class Administration:
 
     def _drop(self) -> None:
         if self._admin is not None:
-            close(self._admin)
+            closed(self._admin.close)
             self._admin = None
 
     def close(self) -> None:

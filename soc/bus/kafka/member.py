@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, errors
@@ -26,7 +26,8 @@ from kafka.util import Timer
 from soc.bus.base import Partitions
 from soc.bus.kafka.access import REQUEST_S
 from soc.bus.kafka.administration import Administration
-from soc.bus.kafka.failures import FAILURES, failures, silent
+from soc.bus.kafka.clients import closed, opened
+from soc.bus.kafka.failures import failures, silent
 from soc.bus.kafka.headers import read_any_name
 from soc.bus.kafka.joining import keep_joined
 from soc.event import TransportError, digest
@@ -80,26 +81,26 @@ class Member:
             return self._consumer
         self._administration.partitions(self.topic)  # says so when the topic does not exist
         read_any_name()
-        with self._calling(f"joining group {self.group}"):
-            try:
-                consumer = KafkaConsumer(
-                    client_id=f"soc-{self._instance or 'member'}",
-                    group_id=self.group,
-                    group_instance_id=self._instance or None,
-                    partition_assignment_strategy=[CooperativeStickyAssignor()],
-                    enable_auto_commit=False,
-                    auto_offset_reset="earliest",
-                    allow_auto_create_topics=False,
-                    session_timeout_ms=int(self._session_timeout_s * 1000),
-                    heartbeat_interval_ms=int(min(_HEARTBEAT_S, self._session_timeout_s / 3) * 1000),
-                    max_poll_interval_ms=int(MAX_POLL_INTERVAL_S * 1000),
-                    fetch_max_bytes=_FETCH_BYTES,
-                    max_partition_fetch_bytes=_PARTITION_BYTES,
-                    metrics_enabled=False,
-                    **self._cluster.settings(),
-                )
-            except errors.KafkaTimeoutError as wrong:
-                raise TransportError(self._cluster.unreachable()) from wrong
+        consumer = opened(
+            KafkaConsumer,
+            self._cluster,
+            f"joining group {self.group}",
+            self.topic,
+            self.group,
+            client_id=f"soc-{self._instance or 'member'}",
+            group_id=self.group,
+            group_instance_id=self._instance or None,
+            partition_assignment_strategy=[CooperativeStickyAssignor()],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            session_timeout_ms=int(self._session_timeout_s * 1000),
+            heartbeat_interval_ms=int(min(_HEARTBEAT_S, self._session_timeout_s / 3) * 1000),
+            max_poll_interval_ms=int(MAX_POLL_INTERVAL_S * 1000),
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_BYTES,
+            metrics_enabled=False,
+        )
         keep_joined(consumer)
         self._consumer = consumer
         with self._calling(f"joining group {self.group}"):
@@ -137,7 +138,7 @@ class Member:
         if consumer is not None:
             self.changes.clear()
             self.changes.append(("lost", frozenset()))
-            _close(consumer)
+            self._close(consumer)
 
     def leave(self) -> None:
         """Leave the group at once, a static member, too, so that others need not wait for the session to time out."""
@@ -146,7 +147,7 @@ class Member:
         if consumer is None:
             return
         joined = consumer.group_metadata().state is not MemberState.UNJOINED
-        _close(consumer)
+        self._close(consumer)
         if self._name and joined and not self._fenced:
             member = MemberToRemove(group_instance_id=self._instance)
             try:
@@ -158,6 +159,9 @@ class Member:
                 )
             except TransportError as wrong:
                 log.warning("%s; others get its partitions in %.0f s", wrong, self._session_timeout_s)
+
+    def _close(self, consumer: KafkaConsumer) -> None:
+        closed(partial(consumer.close, autocommit=False, timeout_ms=int(_CLOSE_S * 1000)))
 
     # -- reading
 
@@ -303,17 +307,3 @@ def _instance(name: str) -> str:
     """A member's name as Kafka allows it (letters, digits, dot, hyphen); other characters as _ and their code."""
     made = re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", name)
     return made if len(made) <= _NAME else f"{made[: _NAME - 25]}-{digest(name)}"
-
-
-def _close(consumer: KafkaConsumer) -> None:
-    """Close in a thread of its own: kafka-python may wait for ever for what has failed."""
-
-    def closing() -> None:
-        try:
-            consumer.close(autocommit=False, timeout_ms=int(_CLOSE_S * 1000))
-        except FAILURES as wrong:
-            log.debug("a consumer could not be closed: %r", wrong)
-
-    thread = threading.Thread(target=closing, name="kafka consumer closing", daemon=True)
-    thread.start()
-    thread.join(2 * _CLOSE_S)

@@ -51,14 +51,12 @@ class Offsets:
 
     def committed(self, topic: str, group: str) -> dict[int, int]:
         """Partition → committed offset, of those that have one."""
-        return self._of_groups(topic, [group])[group]
+        return self._of_groups(topic, [group], group)[group]
 
-    def _of_groups(self, topic: str, groups: list[str]) -> dict[str, dict[int, int]]:
+    def _of_groups(self, topic: str, groups: list[str], said: str) -> dict[str, dict[int, int]]:
+        """Group → its committed offsets; `said` names the groups in a sentence."""
         found = self._administration.ask(
-            "asking for committed offsets",
-            lambda admin: admin.list_group_offsets(dict.fromkeys(groups)),
-            topic,
-            groups[0],
+            "asking for committed offsets", lambda admin: admin.list_group_offsets(dict.fromkeys(groups)), topic, said
         )
         return {
             group: {tp.partition: at.offset for tp, at in offsets.items() if tp.topic == topic and at.offset >= 0}
@@ -77,7 +75,7 @@ class Offsets:
         """
         listed = self._administration.ask("listing groups", lambda admin: admin.list_groups())
         names = [group["group_id"] for group in listed if group["group_id"].startswith(prefix)]
-        of_groups = self._of_groups(topic, [prefix + _ANY, *names])
+        of_groups = self._of_groups(topic, [prefix + _ANY, *names], f"{prefix}*")
         readers = [committed for committed in of_groups.values() if committed]
         if not readers:
             return None

@@ -27,8 +27,9 @@ from kafka.partitioner.default import murmur2
 
 from soc.bus.base import Message, TooLargeError
 from soc.bus.kafka.administration import Administration
+from soc.bus.kafka.clients import opened
 from soc.bus.kafka.connecting import wait_for_connections
-from soc.bus.kafka.failures import FAILURES, failures, sentence, silent
+from soc.bus.kafka.failures import FAILURES, sentence, silent
 from soc.bus.kafka.limits import MAX_REQUEST, Limits, size
 from soc.bus.kafka.refusal import refused
 from soc.event import TransportError
@@ -247,27 +248,24 @@ class Outbox:
             self._halt(producer, errors.KafkaTimeoutError("the producer stood still"))
 
     def _open(self) -> KafkaProducer:
-        with failures(self._cluster, "publishing"):
-            settings = self._cluster.settings()
-            try:
-                producer = KafkaProducer(
-                    client_id="soc",
-                    acks="all",
-                    enable_idempotence=True,
-                    compression_type="zstd",
-                    linger_ms=_LINGER_MS,
-                    batch_size=_BATCH_BYTES,
-                    max_request_size=MAX_REQUEST,
-                    delivery_timeout_ms=_NEVER_MS,
-                    max_block_ms=_BLOCK_MS,
-                    allow_auto_create_topics=False,
-                    metrics_enabled=False,
-                    **settings,
-                )
-            except errors.KafkaTimeoutError as wrong:
-                raise TransportError(self._cluster.unreachable()) from wrong
-            wait_for_connections(producer)
-            return producer
+        producer = opened(
+            KafkaProducer,
+            self._cluster,
+            "publishing",
+            client_id="soc",
+            acks="all",
+            enable_idempotence=True,
+            compression_type="zstd",
+            linger_ms=_LINGER_MS,
+            batch_size=_BATCH_BYTES,
+            max_request_size=MAX_REQUEST,
+            delivery_timeout_ms=_NEVER_MS,
+            max_block_ms=_BLOCK_MS,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+        wait_for_connections(producer)
+        return producer
 
     def _stop(self) -> None:
         """End the producer; what its sender has not had acknowledged by now is ours again."""

@@ -239,6 +239,21 @@ def test_a_broker_that_is_not_there_is_named_within_a_bounded_time(monkeypatch: 
     bus.close()
 
 
+def test_trying_in_vain_leaves_no_threads_behind(make_bus: MakeBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soc.bus.kafka.access.BOOTSTRAP_S", 0.2)
+    reachable, bus = make_bus(), KafkaBus(["127.0.0.1:9"], wait_s=0.2)
+    bus._administration.partitions = reachable._administration.partitions  # type: ignore[method-assign]
+    bus._outbox._limits.limit = lambda _topic, _wanted=0: 1_000_000  # type: ignore[method-assign]
+    before = threading.active_count()
+    subscription = bus.subscribe(f"{reachable._prefix}{RAW}", "g")
+    for call in (lambda: subscription.poll(1, 0), lambda: bus.publish(RAW, messages(1)), lambda: bus.lag(RAW, "g")):
+        for _ in range(2):
+            with pytest.raises(TransportError):
+                call()
+    reachable._administration.close()
+    assert threading.active_count() <= before
+
+
 def test_member_names_of_any_characters_are_told_apart(make_bus: MakeBus) -> None:
     bus = make_bus()
     names = ["trạm 1", "trạm 2", "a_b", "a b", "a/b"]
