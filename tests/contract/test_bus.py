@@ -372,6 +372,16 @@ def test_a_leaver_hands_over_at_once(bus: Bus) -> None:
     assert until(lambda: two.poll(1, 0.01) == [] and len(two.assigned()) == PARTITIONS)
 
 
+def test_a_member_with_a_name_hands_over_at_once_when_it_leaves(backend: Backend) -> None:
+    one = backend.open().subscribe(TOPIC, "g", member="one")
+    assert until(lambda: one.poll(1, 0.05) == [] and len(one.assigned()) == PARTITIONS)
+    one.close()
+    begin = time.monotonic()
+    two = backend.open().subscribe(TOPIC, "g", member="two")
+    assert until(lambda: two.poll(1, 0.05) == [] and len(two.assigned()) == PARTITIONS)
+    assert time.monotonic() - begin < SESSION_TIMEOUT_S[backend.spec["backend"]] * 0.9
+
+
 def test_changes_are_told_within_poll_losses_before_gains_and_a_commit_still_counts(backend: Backend) -> None:
     bus, other = backend.open(), backend.open()
     told: list[tuple[str, frozenset[int]]] = []

@@ -40,6 +40,7 @@ _NAME: Final = 249  # characters of a member's name at most
 _COMMIT_S: Final = 10.0
 _CLOSE_S: Final = 5.0
 _HEARTBEAT_S: Final = 3.0
+_HEARD_S: Final = 5.0  # a member that reads, commits or probes hears of the cluster more often
 #: Compressed bytes that are fetched ahead, of all partitions and of one.
 _FETCH_BYTES: Final = 16 << 20
 _PARTITION_BYTES: Final = 2 << 20
@@ -136,20 +137,20 @@ class Member:
         """Part with the consumer; all partitions count as lost. The next round opens another one."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            self.changes.clear()
-            self.changes.append(("lost", frozenset()))
+            self.changes = deque([("lost", frozenset())])  # what the old one notes while it closes goes nowhere
             self._close(consumer)
 
     def leave(self) -> None:
         """Leave the group at once, a static member, too, so that others need not wait for the session to time out."""
         consumer, self._consumer = self._consumer, None
-        self.changes.clear()
+        self.changes = deque()
         if consumer is None:
             return
-        joined = consumer.group_metadata().state is not MemberState.UNJOINED
+        known = consumer.group_metadata()
         self._close(consumer)
-        if self._name and joined and not self._fenced:
-            member = MemberToRemove(group_instance_id=self._instance)
+        heard = time.monotonic() - self._answered < _HEARD_S  # or this would wait for a cluster that is away
+        if self._name and known.state is not MemberState.UNJOINED and heard:
+            member = MemberToRemove(member_id=known.member_id, group_instance_id=self._instance)
             try:
                 self._administration.ask(
                     f"leaving group {self.group}",

@@ -97,17 +97,16 @@ class KafkaSubscription:
 
     def _tell(self) -> None:
         """Heed what the group has changed, one change after the other."""
-        changes = self._member.changes
-        while changes:
-            change = what, partitions = changes[0]
+        while self._member.changes:
+            change = what, partitions = self._member.changes[0]
             if what == "assigned":
                 self._gain(partitions)
             else:
                 if what == "lost" and not partitions:
                     partitions = frozenset(self._position)  # all
                 self._lose(partitions, lost=what == "lost")
-            if changes and changes[0] is change:  # a callback may have lost everything on its way
-                changes.popleft()
+            if self._member.changes and self._member.changes[0] is change:  # a callback may have lost everything
+                self._member.changes.popleft()
 
     def _gain(self, partitions: Partitions) -> None:
         """1. where to begin 2. commit that, so that the group is known to read it 3. tell the user."""
