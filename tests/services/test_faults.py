@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,11 @@ LEFT_OUT = {
 FAULTS = {f.name: f for f in sorted(faults.FAULTS, key=lambda f: f.brokers) if f.name not in LEFT_OUT}
 
 
+Cluster = tuple[Servers, Proxy, Path]
+
+
 @contextmanager
-def own(brokers: int) -> Iterator[tuple[Servers, Proxy, Path]]:
+def own(brokers: int) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="soc-faults-", dir="/var/tmp"))
     try:
         with servers(folder / "servers", brokers=brokers) as running, proxy(running.search) as before_search:
@@ -41,23 +44,31 @@ def own(brokers: int) -> Iterator[tuple[Servers, Proxy, Path]]:
 
 
 @pytest.fixture(scope="module")
-def cluster(request: pytest.FixtureRequest) -> Iterator[tuple[Servers, Proxy, Path]]:
-    """So many brokers, and a store, that nobody else uses, for they are killed."""
+def cluster() -> Iterator[Callable[[int], Cluster]]:
+    """So many brokers, and a store, that nobody else uses, for they are killed; kept while the number stays."""
     faults.RANDOM = random.Random(20261125)
     faults.BROKEN_S = 4.0
-    with own(request.param) as made:
-        yield made
+    with ExitStack() as stack:
+        made: dict[int, Cluster] = {}
+
+        def of(brokers: int) -> Cluster:
+            if brokers not in made:
+                stack.close()
+                made.clear()
+                made[brokers] = stack.enter_context(own(brokers))
+            return made[brokers]
+
+        yield of
 
 
-@pytest.mark.parametrize(
-    ("cluster", "name"), [(fault.brokers, name) for name, fault in FAULTS.items()], indirect=["cluster"]
-)
+@pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_loses_nothing_doubles_nothing_and_changes_no_alert(
-    cluster: tuple[Servers, Proxy, Path], name: str
+    cluster: Callable[[int], Cluster], name: str
 ) -> None:
-    running, before_search, folder = cluster
-    verdict = trial(FAULTS[name], running, before_search, folder, seconds=SECONDS, rate=RATE)
+    fault = FAULTS[name]
+    running, before_search, folder = cluster(fault.brokers)
+    verdict = trial(fault, running, before_search, folder, seconds=SECONDS, rate=RATE)
     assert verdict.good, verdict
-    assert (verdict.rejected > 0) == FAULTS[name].refuses
+    assert (verdict.rejected > 0) == fault.refuses
     assert verdict.alerts > 10
     assert max(verdict.peak_mb.values()) < 400
