@@ -107,9 +107,9 @@ class Broker:
         os.kill(self.pid, signal.SIGCONT)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def own_broker(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Started once for all tests that hurt it; each leaves it running. `kafka`: skips where there are no services."""
+    """Started once for the tests that hurt it; each leaves it running. `kafka`: skips where there are no services."""
     broker = Broker(tmp_path_factory.mktemp("kafka"))
     broker.start()
     yield broker
