@@ -77,7 +77,7 @@ BUDGETS_S = {
     "normalize": 30,
     "parse": 40,
     "property": 180,
-    "services": 420,
+    "services": 600,
     "watch": 20,
 }
 _spent: dict[str, float] = {}
