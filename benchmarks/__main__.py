@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: every benchmark, one after the other, with its figures on stdout."""
+"""`python -m benchmarks [--servers]`: every benchmark, one after the other, with its figures on stdout.
+
+`--servers`: those that start a Kafka and an Elasticsearch of their own, too; half an hour more.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from pathlib import Path
 
 from benchmarks.circumstances import circumstances
 
-NOT_ONE = {"__init__", "__main__", "circumstances"}
+NOT_ONE = {"__init__", "__main__", "circumstances", "cluster", "load", "proxy", "trial"}
+ON_SERVERS = {"faults", "outage", "scale"}
 
 
 def main() -> None:
     print(circumstances())
-    for name in sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NOT_ONE):
+    left_out = NOT_ONE if "--servers" in sys.argv[1:] else NOT_ONE | ON_SERVERS
+    for name in sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in left_out):
         print(f"\n== python -m benchmarks.{name}", flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 
