@@ -29,6 +29,7 @@ def make(folder: Path) -> None:
     _openssl("x509", "-req", "-in", request, *signer, "-out", certificate)
     fresh = keystore.with_suffix(f".{os.getpid()}")
     fresh.write_text(key.read_text() + certificate.read_text() + ca.read_text())
+    fresh.chmod(0o600)
     fresh.rename(keystore)
 
 
