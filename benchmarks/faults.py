@@ -119,11 +119,10 @@ def _fill_up(scene: Scene) -> None:
     """The broker is away and the collector's disk has no room for what arrives."""
     scene.servers.stop("kafka")
     rest = scene.soc.data_dir / "filler"
-    with rest.open("wb") as filler:
+    with rest.open("wb", buffering=0) as filler:
         try:
             while True:
                 filler.write(b"\0" * 65536)
-                filler.flush()
         except OSError:
             pass
     time.sleep(BROKEN_S)
