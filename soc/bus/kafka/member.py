@@ -30,6 +30,7 @@ from soc.bus.kafka.clients import closed, opened
 from soc.bus.kafka.failures import failures, silent
 from soc.bus.kafka.headers import read_any_name
 from soc.bus.kafka.joining import keep_joined
+from soc.bus.kafka.shares import Shares
 from soc.event import TransportError, digest
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Member:
         self._session_timeout_s = session_timeout_s
         self._consumer: KafkaConsumer | None = None
         self._fenced = False
+        self._shares = Shares(administration, topic, group)
         self._probed = self._answered = self._checked = time.monotonic()
 
     # -- opening and ending
@@ -173,6 +175,7 @@ class Member:
         one may have gone past records that it did not return.
         """
         consumer = self._open()
+        self._claim(consumer)
         try:
             with self._calling(f"reading {self.topic}"):
                 # poll() would do many rounds; each may end a rebalance
@@ -183,6 +186,13 @@ class Member:
         if found:
             self._answered = time.monotonic()
         return {tp.partition: records for tp, records in found.items()}
+
+    def _claim(self, consumer: KafkaConsumer) -> None:
+        """Join again if partitions are left to nobody. Of those who do, the one that leads the group makes it count."""
+        known = consumer.group_metadata()
+        if known.state is MemberState.STABLE and (left := self._shares.forgotten(known.generation_id)):
+            log.warning("group %s has left partitions %s to nobody; joining it again", self.group, sorted(left))
+            consumer._coordinator.request_rejoin()
 
     def watch(self, safe: Mapping[int, int]) -> None:
         """After a round: see that the group still knows this member, and that the cluster answers.

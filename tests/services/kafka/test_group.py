@@ -135,6 +135,34 @@ def test_what_was_read_before_a_rebalance_is_committed_while_it_lasts(make_bus: 
         thread.join()
 
 
+def test_partitions_that_a_rebalance_cut_short_has_left_to_nobody_are_shared_out(
+    make_bus: MakeBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder gives half of them up, and loses its connection before it can start the round that hands them on."""
+    monkeypatch.setattr("soc.bus.kafka.shares.LOOK_S", 1.0)
+    bus, other = make_bus(), make_bus()
+    send(bus, messages(100))
+    one = bus.subscribe(RAW, "g", member="one")
+    drain(one, 100)
+    one.commit()
+    two = other.subscribe(RAW, "g", member="two")
+    assert until(lambda: two.poll(10, 0.1) == [] and one.poll(10, 0.1) == [] and len(one.assigned()) < PARTITIONS)
+    one._member.drop()
+    one.poll(10, 0.0)
+    send(bus, messages(100, start=100))
+    read: list[Delivery] = []
+
+    def everything() -> bool:
+        for subscription in (one, two):
+            read.extend(subscription.poll(100, 0.1))
+            subscription.commit()
+        return len({d.value for d in read}) == 100
+
+    assert until(everything, 30)
+    assert one.assigned() | two.assigned() == frozenset(range(PARTITIONS))
+    assert two.assigned()
+
+
 def test_two_topics_in_one_thread_are_both_read_by_workers_that_come_and_go(make_bus: MakeBus) -> None:
     """As the detect worker does: the second topic is polled without waiting."""
     bus = make_bus()
