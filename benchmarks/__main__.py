@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.circumstances import circumstances
 
-NOT_ONE = {"__init__", "__main__", "circumstances", "cluster", "load", "proxy", "trial"}
+NOT_ONE = {"__init__", "__main__", "circumstances", "cluster", "load", "proxy", "sigma_lanes", "trial"}
 ON_SERVERS = {"faults", "outage", "scale"}
 
 
