@@ -1,12 +1,12 @@
-"""Details of a match: a rule, a batch in which it matched, and an event of it → the predicates that made it true.
+"""Details of matches: a rule, a batch in which it matched, and the events → the predicates that made it true for each.
 
-Which leaves hold is read from the batch's bits; the event is only asked for the values to show.
+Which leaves hold is read from the batch's bits, for all events at once; an event is only asked for the values to show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from soc.detect.columns import Column
@@ -15,12 +15,16 @@ from soc.detect.condition import Leaf, Not, Or, Tree
 from soc.detect.detection import Ask
 from soc.detect.explain import MAX_ACTUAL, satisfying
 from soc.detect.match import Batch
+from soc.detect.pivot import rows
 from soc.event import Matched, text_of
 
 
 @dataclass(slots=True)
 class _Node:
-    """A leaf has `ask`; a conjunction or disjunction `children`. `by_atom`: children that are one literal atom."""
+    """A leaf has `ask`; a conjunction or disjunction `children`. `by_atom`: children that are one literal atom.
+
+    `twice`, of a root: whether a predicate stands twice in the rule. `made`: by name and value, of a leaf.
+    """
 
     expression: Expression
     ask: Ask | None = None
@@ -30,14 +34,34 @@ class _Node:
     by_atom: Mapping[int, tuple[int, ...]] | None = None
     atoms: frozenset[int] = frozenset()
     rest: tuple[int, ...] = ()
+    twice: bool = False
+    made: dict[tuple[str, str], Matched] = field(default_factory=dict)
 
 
 #: Alternatives from which on a look-up by atom is quicker than asking each.
 _MANY: Final = 8
+#: Matched predicates that a leaf remembers.
+_MADE: Final = 256
+
+
+def root(tree: Tree[Ask], compiler: Compiler) -> _Node | None:
+    """The rule's tree with each node's expression; None where there is nothing to show."""
+    out = node(tree, compiler)
+    if out is not None:
+        asked = [(ask.field, ask.op, ask.pattern) for ask in _asks(out)]
+        out.twice = len(set(asked)) < len(asked)
+    return out
+
+
+def _asks(at: _Node) -> Iterator[Ask]:
+    if at.ask is not None:
+        yield at.ask
+    for child in at.children:
+        yield from _asks(child)
 
 
 def node(tree: Tree[Ask], compiler: Compiler) -> _Node | None:
-    """The rule's tree with each node's expression; None for a negation, which has nothing to show."""
+    """A node of it; None for a negation, which has nothing to show."""
     if isinstance(tree, Not):
         return None
     if isinstance(tree, Leaf):
@@ -63,36 +87,47 @@ def _index(out: _Node, compiled: list[Compiled]) -> None:
     out.by_atom, out.atoms, out.rest = by_atom, frozenset(by_atom), tuple(rest)
 
 
-def details(root: _Node | None, batch: Batch, row: int) -> tuple[Matched, ...]:
-    """What holds for the event in that row, in the rule's order, nothing twice."""
-    if root is None or (root.any and not root.expression(batch, 1 << row)):
-        return ()
-    return tuple(dict.fromkeys(_collected(root, batch, row)))
+def details(at: _Node | None, batch: Batch, mask: int) -> dict[int, tuple[Matched, ...]]:
+    """By row, for the events in the mask: what holds, in the rule's order, nothing twice."""
+    collected: dict[int, list[Matched]] = {row: [] for row in rows(mask)}
+    if at is not None:
+        _collect(at, batch, mask, collected)
+        if at.twice:
+            return {row: tuple(dict.fromkeys(found)) for row, found in collected.items()}
+    return {row: tuple(found) for row, found in collected.items()}
 
 
-def _collected(at: _Node, batch: Batch, row: int) -> Iterator[Matched]:
+def _collect(at: _Node, batch: Batch, mask: int, collected: dict[int, list[Matched]]) -> None:
     if at.ask is not None:
-        yield _matched(at.ask, at.column, batch.events[row])
+        events = batch.events
+        for row in rows(mask):
+            collected[row].append(_matched(at, at.ask, events[row]))
     elif not at.any:
         for child in at.children:
-            yield from _collected(child, batch, row)
+            _collect(child, batch, mask, collected)
     else:
-        for i in _true(at, batch, 1 << row):
-            yield from _collected(at.children[i], batch, row)
+        for child, held in _true(at, batch, mask):
+            _collect(child, batch, held, collected)
 
 
-def _true(at: _Node, batch: Batch, bit: int) -> list[int]:
-    """Numbers of the alternatives that hold."""
+def _true(at: _Node, batch: Batch, mask: int) -> Iterator[tuple[_Node, int]]:
+    """The alternatives that hold, each with the events for which it does."""
     if at.by_atom is None:
-        return [i for i, child in enumerate(at.children) if child.expression(batch, bit)]
-    found = {i for i in at.rest if at.children[i].expression(batch, bit)}
+        for child in at.children:
+            if held := child.expression(batch, mask):
+                yield child, held
+        return
+    found = {i: held for i in at.rest if (held := at.children[i].expression(batch, mask))}
     for atom in at.atoms & batch.held:
-        if batch.bits[atom] & bit:
-            found.update(at.by_atom[atom])
-    return sorted(found)
+        if held := batch.bits[atom] & mask:
+            for i in at.by_atom[atom]:
+                found[i] = found.get(i, 0) | held
+    for i in sorted(found):
+        yield at.children[i], found[i]
 
 
-def _matched(ask: Ask, column: Column | None, event: Mapping[str, Any]) -> Matched:
+def _matched(at: _Node, ask: Ask, event: Mapping[str, Any]) -> Matched:
+    column = at.column
     assert column is not None
     name, value = column.plain(event)
     if value is None:
@@ -101,4 +136,9 @@ def _matched(ask: Ask, column: Column | None, event: Mapping[str, Any]) -> Match
             values = next((v for p in ask.predicates if (v := satisfying(p, here, values, ask, event))), values)
         name = next((n for n in column.names if n in event), ask.targets[0] if ask.targets else "")
         value = "" if not values or values[0] is None else text_of(values[0])
-    return Matched(ask.field or "", name, ask.op, ask.pattern, value[:MAX_ACTUAL])
+    known = at.made.get((name, value))
+    if known is None:
+        if len(at.made) >= _MADE:
+            at.made.clear()
+        known = at.made[name, value] = Matched(ask.field or "", name, ask.op, ask.pattern, value[:MAX_ACTUAL])
+    return known

@@ -16,14 +16,14 @@ from soc.detect.collection import Sigma, sigma_documents
 from soc.detect.compile import Compiled, Compiler
 from soc.detect.condition import And
 from soc.detect.correlation import Correlation, chained, parse_correlation, resolve
-from soc.detect.detail import details, node
+from soc.detect.detail import details, root
 from soc.detect.detection import Ask, DraftError, leaves
 from soc.detect.explain import Explained, explained
 from soc.detect.files import rule_files
 from soc.detect.filters import Filter, narrowing, parse_filter
 from soc.detect.match import Program
 from soc.detect.pipeline import Pipeline, load_pipelines, placeholder_values
-from soc.detect.pivot import BATCH, rows
+from soc.detect.pivot import BATCH
 from soc.detect.rule import Rule, names_of, parse_rule
 from soc.detect.yamlload import Map, documents
 from soc.event import ContentError, Detection, LogSource
@@ -106,9 +106,8 @@ class RuleSet:
         for number, mask, batch in sorted(self._program.matches(events, logsources), key=itemgetter(0)):
             rule = self._ordered[number]
             if number not in self._details:
-                self._details[number] = node(rule.tree, self._compiler)
-            for row in rows(mask):
-                matched = details(self._details[number], batch, row)
+                self._details[number] = root(rule.tree, self._compiler)
+            for row, matched in details(self._details[number], batch, mask).items():
                 found[row].append(Detection(rule.id, rule.title, rule.level, matched, rule.version))
         return found
 
