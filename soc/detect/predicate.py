@@ -174,3 +174,13 @@ def re2_compile(source: str | bytes) -> Any:
     options = re2.Options()
     options.log_errors = False
     return re2.compile(source, options)
+
+
+def searcher(source: str) -> Callable[[bytes], bool]:
+    """Whether a pattern occurs in UTF-8. Half of the cost of re2's own `search`, which makes a match object."""
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    match = re2.compile(source.encode(), options)._regexp.Match
+    anywhere = re2._Anchor.UNANCHORED
+    return lambda data: match(anywhere, data, 0, len(data))[0][0] >= 0

@@ -10,7 +10,7 @@ from soc.detect.compile import SlowAtom
 from soc.detect.fold import fold, plain
 from soc.detect.pattern import regex
 from soc.detect.pivot import BITS, rows
-from soc.detect.predicate import Predicate, Reference, Regex, Text, holds, re2_compile, refers
+from soc.detect.predicate import Predicate, Reference, Regex, Text, holds, refers, searcher
 from soc.detect.value import Scalar, text
 
 Test = Callable[[Scalar], bool]
@@ -26,9 +26,9 @@ def tester(predicate: Predicate) -> Test:
 
 
 def _searcher(source: str, normal: Callable[[str], str]) -> Test:
-    """RE2 over bytes, which spares it the way back to positions in the text."""
-    search = re2_compile(source.encode()).search
-    return lambda value: search(normal(text(value)).encode()) is not None
+    """RE2 over bytes, asked without the wrapper that turns places in them into places in the text."""
+    search = searcher(source)
+    return lambda value: search(normal(text(value)).encode())
 
 
 class SlowTests:
