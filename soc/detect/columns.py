@@ -8,7 +8,7 @@ does not grow with the number of rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 from soc.detect.fold import fold, plain
@@ -44,10 +44,10 @@ class Column:
         """All names, in the order of look-up."""
         return self.targets if self.own is None else tuple(dict.fromkeys((*self.targets, self.own)))
 
-    def build(self) -> None:
-        """Call once, when all atoms are known."""
-        self.folded.build()
-        self.cased.build()
+    def build(self, late: Set[int]) -> None:
+        """Call once, when all atoms are known; those in `late` are not scanned for."""
+        self.folded.build(late)
+        self.cased.build(late)
 
     def atoms(self, value: Scalar) -> frozenset[int]:
         """Ids of the literal atoms that the scalar satisfies (not of the slow ones)."""

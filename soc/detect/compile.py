@@ -32,6 +32,8 @@ class Batch(Protocol):
     solid: dict[int, int]  # column → events that hold a value there
     held: frozenset[int]  # atoms with any bit
 
+    def literal(self, atom: int, mask: int) -> int: ...
+
     def tested(self, atom: int, mask: int) -> int: ...
 
 
@@ -61,12 +63,27 @@ class SlowAtom:
     other: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class LateAtom:
+    """A common literal that is no witness: looked for only in events of rules that may be true. `marked` as scanned."""
+
+    column: int
+    cased: bool
+    marked: str
+
+
 class Compiler:
-    """Gathers the atoms of all rules. Columns are shared by all rules that read the same names."""
+    """Gathers the atoms of all rules. Columns are shared by all rules that read the same names.
+
+    `late`: common literals that the scans leave out. Most of what a scan would find is a blank, a letter or `.exe` that
+    rules ask for beside something rarer. Long lists of them are scanned for all the same (`listed`).
+    """
 
     def __init__(self) -> None:
         self.columns: list[Column] = []
         self.slow: dict[int, SlowAtom] = {}
+        self.late: dict[int, LateAtom] = {}
+        self.listed: set[int] = set()
         self.frequency: list[float] = []  # cost by atom
         self.touched: set[int] = set()  # atoms asked for since the caller emptied it
         self._by_names: dict[tuple[tuple[str, ...], str | None], int] = {}
@@ -82,9 +99,13 @@ class Compiler:
     def finish(self, witnesses: Iterable[frozenset[int]]) -> None:
         """Build the automata; slow atoms in a witness are tested for every value."""
         wanted = frozenset().union(*witnesses)
-        for column in self.columns:
+        for i, column in enumerate(self.columns):
             column.eager = tuple((p, atom) for p, atom in column.slow.items() if atom in wanted)
-            column.build()
+            for scan in (column.folded, column.cased) if not column.keywords else ():
+                for marked, atom in scan.marked.items():
+                    if self.frequency[atom] >= _SHORT and atom not in wanted and atom not in self.listed:
+                        self.late[atom] = LateAtom(i, scan is column.cased, marked)
+            column.build(self.late.keys())
 
     def tree(self, node: Tree[Ask]) -> Compiled:
         if isinstance(node, Leaf):
@@ -93,11 +114,11 @@ class Compiler:
             inner = self.tree(node.child).expression
             return Compiled(lambda batch, mask: mask ^ inner(batch, mask), None, _PRESENT)
         children = [self.tree(child) for child in node.children]
-        return conjunction(children) if isinstance(node, And) else disjunction(children)
+        return conjunction(children) if isinstance(node, And) else disjunction(children, self.listed)
 
     def leaf(self, ask: Ask) -> Compiled:
         """One value asked of one field, in any of its alternatives."""
-        return disjunction([self.predicate(one, ask) for one in ask.predicates])
+        return disjunction([self.predicate(one, ask) for one in ask.predicates], self.listed)
 
     def predicate(self, predicate: Predicate, ask: Ask) -> Compiled:
         column = self.column(ask.targets, ask.field)
@@ -152,7 +173,7 @@ class Compiler:
             return test
         marked = self.columns[column].folded.marked
         atoms = [self.known(marked, literal, frequency(literal)) for literal in literals]
-        return conjunction([disjunction([one(atom, self.frequency[atom]) for atom in atoms]), test])
+        return conjunction([disjunction([one(atom, self.frequency[atom]) for atom in atoms], self.listed), test])
 
     def whole(self, predicate: Text, number_of: int) -> Compiled:
         column = self.columns[number_of]
@@ -196,25 +217,36 @@ def split(names: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
     return names[:-1], names[-1]
 
 
+#: Paths that most events of Windows hold: pieces of them are common, however long.
+_USUAL: Final = (
+    f"{BEGIN}c:\\windows\\system32\\",
+    "\\windows\\syswow64\\",
+    f"{BEGIN}c:\\users\\",
+    "\\appdata\\local\\temp\\",
+    f"{BEGIN}c:\\program files (x86)\\",
+    f".exe{END}",
+    '.exe" ',
+)
+
+
 def frequency(literal: str) -> float:
-    """How common a literal is likely to be: short ones are."""
-    return _RARE if len(literal) > 5 else _SHORT
+    """How common a literal is likely to be, as a cost: short ones are, and pieces of usual paths."""
+    return _SHORT if len(literal) <= 5 or any(literal in usual for usual in _USUAL) else _RARE
 
 
 def one(atom: int, cost: float) -> Compiled:
-    return Compiled(lambda batch, mask: batch.bits.get(atom, 0) & mask, frozenset((atom,)), cost, plain=True)
+    return Compiled(lambda batch, mask: batch.literal(atom, mask), frozenset((atom,)), cost, plain=True)
 
 
-def any_atom(atoms: frozenset[int], cost: float) -> Compiled:
-    """Any of literal atoms."""
+def any_atom(atoms: frozenset[int], cost: float, listed: set[int]) -> Compiled:
+    """Any of literal atoms. Those of a long list are added to `listed`."""
     few = tuple(atoms)
 
     def any_of_few(batch: Batch, mask: int) -> int:
-        bits = batch.bits
         found = 0
         for atom in few:
-            found |= bits.get(atom, 0)
-        return found & mask
+            found |= batch.literal(atom, mask)
+        return found
 
     def any_of_many(batch: Batch, mask: int) -> int:
         bits = batch.bits
@@ -223,6 +255,8 @@ def any_atom(atoms: frozenset[int], cost: float) -> Compiled:
             found |= bits[atom]
         return found & mask
 
+    if len(few) > _FEW:
+        listed |= atoms
     return Compiled(any_of_few if len(few) <= _FEW else any_of_many, atoms, cost, plain=True)
 
 
@@ -244,12 +278,12 @@ def conjunction(children: list[Compiled]) -> Compiled:
     return Compiled(all_of, best.witness, best.cost, any(child.slow for child in children))
 
 
-def disjunction(children: list[Compiled]) -> Compiled:
-    """Any of them; its witness is all of theirs, or none if one of them has none."""
+def disjunction(children: list[Compiled], listed: set[int]) -> Compiled:
+    """Any of them; its witness is all of theirs, or none if one of them has none. `listed`: see `any_atom`."""
     plain_ones = [child for child in children if child.plain]
     if len(plain_ones) > 1:
         atoms = frozenset().union(*(child.witness or () for child in plain_ones))
-        joined = any_atom(atoms, sum(child.cost for child in plain_ones))
+        joined = any_atom(atoms, sum(child.cost for child in plain_ones), listed)
         children = [joined, *(child for child in children if not child.plain)]
     if len(children) == 1:
         return children[0]

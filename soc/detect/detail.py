@@ -5,7 +5,7 @@ Which leaves hold is read from the batch's bits, for all events at once; an even
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,15 +71,15 @@ def node(tree: Tree[Ask], compiler: Compiler) -> _Node | None:
     pairs = [(child, made) for child in tree.children if (made := node(child, compiler)) is not None]
     out = _Node(compiler.tree(tree).expression, any=isinstance(tree, Or), children=tuple(made for _, made in pairs))
     if out.any and len(pairs) >= _MANY:
-        _index(out, [compiler.tree(child) for child, _ in pairs])
+        _index(out, [compiler.tree(child) for child, _ in pairs], compiler.late.keys())
     return out
 
 
-def _index(out: _Node, compiled: list[Compiled]) -> None:
+def _index(out: _Node, compiled: list[Compiled], late: Set[int]) -> None:
     by_atom: dict[int, tuple[int, ...]] = {}
     rest = []
     for i, one in enumerate(compiled):
-        if one.plain and one.witness is not None:
+        if one.plain and one.witness is not None and late.isdisjoint(one.witness):
             for atom in one.witness:
                 by_atom[atom] = (*by_atom.get(atom, ()), i)
         else:

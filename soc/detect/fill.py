@@ -16,17 +16,24 @@ from soc.detect.value import Scalar, members
 class Filling:
     """The answers for one batch, while and after they are gathered.
 
-    `bits`: atom → events for which it holds; `solid`: column → events where it is there and no null.
+    `bits`: atom → events for which it holds; `solid`: column → events where it is there and no null; `cells`: those of
+    columns that have one name here and hold nothing but texts and whole numbers.
     """
 
     def __init__(self, events: Sequence[Mapping[str, Any]], eager: Mapping[int, EagerTests]) -> None:
         self.events = events
         self.bits: dict[int, int] = {}
         self.solid: dict[int, int] = {}
+        self.cells: dict[int, Cells] = {}
+        self.here: set[int] = set()  # columns that any event has
         self._eager = eager
 
     def flat(self, i: int, column: Column, cells: Mapping[str, Cells], need: int) -> None:
         """A column that flat keys of this batch answer: its mapped names, and its own where they hold nothing."""
+        self.here.add(i)
+        named = [cells[name] for name in column.names if name in cells]
+        if len(named) == 1 and not named[0][1]:
+            self.cells[i] = named[0]
         present = 0
         for name in column.targets:
             if name in cells:
@@ -56,6 +63,7 @@ class Filling:
 
     def slowly(self, i: int, column: Column, need: int) -> None:
         """A column that nested paths may answer."""
+        self.here.add(i)
         exists = 0
         for n in rows(need):
             here, values = column.values(self.events[n])

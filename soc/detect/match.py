@@ -13,6 +13,7 @@ from typing import Any, Final
 from soc.detect.compile import Compiler, Expression
 from soc.detect.fill import Filling
 from soc.detect.keywords import ORIGINAL, senders
+from soc.detect.late import LateLiterals
 from soc.detect.pivot import BITS, pivoted
 from soc.detect.rule import contains
 from soc.detect.scan import Scan
@@ -41,7 +42,22 @@ class Batch:
         self.solid = filling.solid
         self.held = frozenset(filling.bits)
         self._program = program
-        self._tested: dict[int, tuple[int, int]] = {}  # slow atom → events asked, events true
+        self._late = program.late
+        self._here = filling.here
+        self._literals = LateLiterals(program.late, program.columns, filling.events, filling.cells)
+        self._tested: dict[int, tuple[int, int]] = {}  # slow or late atom → events asked, events true
+
+    def literal(self, atom: int, mask: int) -> int:
+        """A literal atom for the events in the mask."""
+        if atom not in self._late:
+            return self.bits.get(atom, 0) & mask
+        asked, true = self._tested.get(atom, (0, 0))
+        todo = mask & ~asked
+        if todo:
+            if self._late[atom].column in self._here:
+                true |= self._literals.true(atom, todo)
+            self._tested[atom] = (asked | todo, true)
+        return true & mask
 
     def tested(self, atom: int, mask: int) -> int:
         """A slow atom for the events in the mask."""
@@ -69,6 +85,7 @@ class Program:
     ) -> None:
         self.columns = compiler.columns
         self.slow = SlowTests(compiler.slow, compiler.columns)
+        self.late = compiler.late
         self.expressions = expressions
         self.witnesses: dict[int, list[int]] = {}  # atom → rules to evaluate when it occurs
         self.always: list[int] = []

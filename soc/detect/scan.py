@@ -5,7 +5,7 @@ A value is scanned between two marks, so that `<begin>abc` is a prefix and `abc<
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from operator import itemgetter
 from typing import Final
 
@@ -35,16 +35,17 @@ class Scan:
         """A scan for the marked literals among these atoms."""
         out = Scan(self.normal)
         out.marked = {literal: atom for literal, atom in self.marked.items() if atom in atoms}
-        out.build()
+        out.build(frozenset())
         return out
 
-    def build(self) -> None:
-        """Call when all literals are known."""
-        self._ids = list(self.marked.values())
-        if self.marked:
-            small = sum(map(len, self.marked)) <= _DFA_CHARS
+    def build(self, late: Set[int]) -> None:
+        """Call when all literals are known; those of atoms in `late` are left out."""
+        scanned = {literal: atom for literal, atom in self.marked.items() if atom not in late}
+        self._ids = list(scanned.values())
+        if scanned:
+            small = sum(map(len, scanned)) <= _DFA_CHARS
             kind = Implementation.DFA if small else Implementation.ContiguousNFA
-            self._automaton = AhoCorasick(list(self.marked), implementation=kind)
+            self._automaton = AhoCorasick(list(scanned), implementation=kind)
 
     def atoms(self, value: str) -> set[int]:
         """Atoms of the literals that one value satisfies."""
