@@ -16,6 +16,7 @@ from soc.detect.detection import Ask
 from soc.detect.explain import MAX_ACTUAL, satisfying
 from soc.detect.match import Batch
 from soc.detect.pivot import rows
+from soc.detect.slow import Test, tester
 from soc.event import Matched, text_of
 
 
@@ -24,6 +25,7 @@ class _Node:
     """A leaf has `ask`; a conjunction or disjunction `children`. `by_atom`: children that are one literal atom.
 
     `twice`, of a root: whether a predicate stands twice in the rule. `made`: by name and value, of a leaf.
+    `tests`: of a keyword.
     """
 
     expression: Expression
@@ -35,6 +37,7 @@ class _Node:
     atoms: frozenset[int] = frozenset()
     rest: tuple[int, ...] = ()
     twice: bool = False
+    tests: tuple[Test, ...] = ()
     made: dict[tuple[str, str], Matched] = field(default_factory=dict)
 
 
@@ -126,13 +129,26 @@ def _true(at: _Node, batch: Batch, mask: int) -> Iterator[tuple[_Node, int]]:
         yield at.children[i], found[i]
 
 
+def _saying(at: _Node, ask: Ask, values: list[Any]) -> list[Any]:
+    """The first word that the keyword is found in."""
+    if not at.tests:
+        at.tests = tuple(map(tester, ask.predicates))
+    for test in at.tests:
+        for value in values:
+            if value is not None and test(value):
+                return [value]
+    return values
+
+
 def _matched(at: _Node, ask: Ask, event: Mapping[str, Any]) -> Matched:
     column = at.column
     assert column is not None
     name, value = column.plain(event)
     if value is None:
         here, values = column.values(event)
-        if column.keywords or len(values) > 1:
+        if column.keywords:
+            values = _saying(at, ask, values)
+        elif len(values) > 1:
             values = next((v for p in ask.predicates if (v := satisfying(p, here, values, ask, event))), values)
         name = next((n for n in column.names if n in event), ask.targets[0] if ask.targets else "")
         value = "" if not values or values[0] is None else text_of(values[0])

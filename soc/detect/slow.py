@@ -8,7 +8,7 @@ from typing import Any
 from soc.detect.columns import MEMO_CHARS, MEMO_VALUES, Column
 from soc.detect.compile import SlowAtom
 from soc.detect.fold import fold, plain
-from soc.detect.pattern import regex
+from soc.detect.pattern import Wild, regex
 from soc.detect.pivot import BITS, rows
 from soc.detect.predicate import Predicate, Reference, Regex, Text, holds, refers, searcher
 from soc.detect.value import Scalar, text
@@ -21,8 +21,16 @@ def tester(predicate: Predicate) -> Test:
     if isinstance(predicate, Regex):
         return _searcher(predicate.source, plain)
     if isinstance(predicate, Text):
-        return _searcher(regex(predicate.parts, predicate.cased), plain if predicate.cased else fold)
+        normal = plain if predicate.cased else fold
+        match predicate.parts:
+            case (Wild.ANY, str(inner), Wild.ANY):
+                return _container(normal(inner), normal)
+        return _searcher(regex(predicate.parts, predicate.cased), normal)
     return lambda value: holds(predicate, value)
+
+
+def _container(literal: str, normal: Callable[[str], str]) -> Test:
+    return lambda value: literal in normal(text(value))
 
 
 def _searcher(source: str, normal: Callable[[str], str]) -> Test:
@@ -43,22 +51,21 @@ class SlowTests:
         """Events of the mask for which the atom holds."""
         slow = self._atoms[atom]
         column = self._columns[slow.column]
+        if slow.other >= 0:
+            return self._referring(slow, events, mask)
+        test = self._test(atom)
         seen: dict[Any, bool] = {}
         found = 0
         for n in rows(mask):
             event = events[n]
-            test = self._reference(slow, event) if slow.other >= 0 else self._test(atom)
             flat = column.plain(event)[1]
             for value in column.values(event)[1] if flat is None else (flat,):
                 if value is None or isinstance(value, Mapping):
                     continue
-                if slow.other >= 0:
-                    answer: bool | None = test(value)
-                else:
-                    key = value if type(value) is str else (value, type(value))
-                    answer = seen.get(key)
-                    if answer is None:
-                        answer = seen[key] = test(value)
+                key = value if type(value) is str else (value, type(value))
+                answer = seen.get(key)
+                if answer is None:
+                    answer = seen[key] = test(value)
                 if answer:
                     found |= BITS[n]
                     break
@@ -70,13 +77,36 @@ class SlowTests:
             known = self._tests[atom] = tester(self._atoms[atom].predicate)
         return known
 
-    def _reference(self, slow: SlowAtom, event: Mapping[str, Any]) -> Test:
-        """Does a value stand in the reference's relation to any value of the other field of this event?"""
+    def _referring(self, slow: SlowAtom, events: Sequence[Mapping[str, Any]], mask: int) -> int:
+        """Events in which a value of one field stands in the reference's relation to any value of the other."""
         reference = slow.predicate
         assert isinstance(reference, Reference)
-        others = self._columns[slow.other].values(event)[1]
-        scalars = [other for other in others if other is not None and not isinstance(other, Mapping)]
-        return lambda value: any(refers(reference, value, other) for other in scalars)
+        mine, its = self._columns[slow.column], self._columns[slow.other]
+        seen: dict[tuple[str, str], bool] = {}
+        found = 0
+        for n in rows(mask):
+            event = events[n]
+            value, other = mine.plain(event)[1], its.plain(event)[1]
+            if value is None or other is None:
+                if _refers_any(reference, mine.values(event)[1], its.values(event)[1]):
+                    found |= BITS[n]
+                continue
+            answer = seen.get((value, other))
+            if answer is None:
+                answer = seen[value, other] = refers(reference, value, other)
+            if answer:
+                found |= BITS[n]
+        return found
+
+
+def _refers_any(reference: Reference, values: Sequence[Any], others: Sequence[Any]) -> bool:
+    scalars = [other for other in others if other is not None and not isinstance(other, Mapping)]
+    return any(
+        refers(reference, value, other)
+        for value in values
+        if value is not None and not isinstance(value, Mapping)
+        for other in scalars
+    )
 
 
 class EagerTests:
