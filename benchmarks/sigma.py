@@ -1,189 +1,161 @@
-"""Sigma engines side by side: `python -m benchmarks.sigma [--lanes NAME …] [--events N] [--peer rsigma]`.
+"""Sigma engines side by side: `python -m benchmarks.sigma [--peer rsigma] [--peer sqlite] [--lanes NAME …]`.
 
-Each engine runs in a process of its own on one core, over the same JSON lines with the same routes (given to all, see
-`benchmarks.sigma_lanes`); a pass parses every line and evaluates it against all rules. Matches are compared by rule
-before any speed is printed. The peer is RSigma's published library 0.23 (benchmarks/peers/rsigma, needs cargo).
+Each engine runs in a process of its own on one core (`--cores all`: one process for each), over the same JSON lines
+with the same routes: which log source a line is, is worked out once and given to all of them (`sigma_events`). A pass
+parses every line and evaluates it against all rules that apply. Which lines every rule matches is compared before any
+speed is printed, and differences are told with their reason.
+
+    --peer rsigma         RSigma's published library 0.23, an engine for each log source (needs cargo)
+    --peer rsigma-tuned   the same with mimalloc and sonic-rs in place of its own allocator and JSON parser
+    --peer sqlite         pySigma's SQLite backend over a table of the events, the method of offline hunters
+    --peer-cached         peers' figures of an earlier run over the same bytes where there are any, marked as such
+    --rounds 3            engines in turn, the best passes of each: for a machine with other work
+    --rule-counts 100,1000,3754,10000    the cost of an event against the number of rules, on the lanes given
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from benchmarks import sigma_correlation, sigma_lanes, sigma_peers, sigma_report
 from benchmarks.circumstances import circumstances
-from benchmarks.sigma_lanes import ROOT, Lane, lanes
-from soc.detect import load_rules
-from soc.event import LogSource
+from benchmarks.sigma_differences import differences, explained
+from benchmarks.sigma_events import ROOT
+from benchmarks.sigma_job import Figures, job_of
+from benchmarks.sigma_lanes import Lane
+from benchmarks.sigma_peers import Engine
+from benchmarks.sigma_report import Result
+from benchmarks.sigma_rules import of_size
 
 PACKS = ("rules", "rules-emerging-threats", "rules-threat-hunting")
-BATCH = 1_000
-PEER = Path(__file__).resolve().parent / "peers" / "rsigma"
+LANES = (*sigma_lanes.RECIPES, *sigma_correlation.STREAMS)
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What one engine made of one lane."""
+class Runner:
+    """Engines over lanes; says on stdout how they differ, on stderr how far it is."""
 
-    rules: int
-    refused: int
-    load_s: float
-    passes_s: list[float]
-    events: int
-    matches: dict[str, int]
-    rss_mb: int
-    parse_s: float = 0.0
+    def __init__(self, given: argparse.Namespace, peers: Sequence[Engine]) -> None:
+        self.given = given
+        self.ours = sigma_peers.ours()
+        self.peers = peers
+        available = sorted(os.sched_getaffinity(0))
+        self.cores = available if given.cores == "all" else available[-1:]
+        self.unexplained = 0
 
-    @property
-    def first(self) -> float:
-        """Events per second of the first pass in the process."""
-        return self.events / self.passes_s[0]
+    def result(self, lane: Lane, rules: list[str]) -> Result:
+        mine: list[Figures] = []
+        theirs: dict[str, list[Figures]] = {}
+        for _ in range(self.given.rounds):
+            mine.append(self.ours.run(job_of(lane, rules, self.given.passes), self.cores))
+            for peer in self.peers:
+                if lane.correlate and peer.name == "sqlite":
+                    continue
+                job = sigma_peers.peer_job(peer.name, lane, rules, self.given.passes)
+                cores = self.cores[:1] if peer.name == "sqlite" else self.cores
+                theirs.setdefault(peer.name, []).append(peer.figures(lane, job, cores, self.given.peer_cached))
+        result = Result(
+            lane, sigma_peers.best(mine), {name: sigma_peers.best(figures) for name, figures in theirs.items()}
+        )
+        result.differing = {name: self._differing(name, result, rules) for name in result.theirs}
+        print(f"{lane.name}: {sigma_report.speeds(result.mine, len(self.cores))} events/s", file=sys.stderr, flush=True)
+        return result
 
-    @property
-    def later(self) -> float:
-        """Events per second of the best later pass."""
-        return self.events / min(self.passes_s[1:] or self.passes_s)
-
-
-def ours(lane: list[str], passes: int, rules: list[str]) -> dict[str, Any]:
-    """In the process of our engine: the figures of one lane, as the peer prints them."""
-    lines = Path(lane[0]).read_bytes().splitlines()
-    table = [frozenset([LogSource(**one)]) for one in json.loads(Path(lane[2]).read_text())]
-    routes = [table[int(number)] for number in Path(lane[1]).read_text().split()]
-    begin = time.perf_counter()
-    loaded = load_rules(rules)
-    load_s = time.perf_counter() - begin
-    gc.collect()
-    gc.freeze()  # as the workers do: rules live as long as the process
-    seconds, matches = [], dict[str, int]()
-    for number in range(passes):
-        begin = time.perf_counter()
-        found = []
-        for start in range(0, len(lines), BATCH):
-            events = [orjson.loads(line) for line in lines[start : start + BATCH]]
-            found += loaded.match(events, routes[start : start + BATCH])
-        seconds.append(time.perf_counter() - begin)
-        if number == 0:
-            for detections in found:
-                for one in detections:
-                    matches[one.rule_id] = matches.get(one.rule_id, 0) + 1
-    begin = time.perf_counter()
-    for line in lines:
-        orjson.loads(line)
-    return {
-        "rules": len(loaded.rules),
-        "refused": len(loaded.refused),
-        "load_s": load_s,
-        "passes_s": seconds,
-        "events": len(lines),
-        "matches": matches,
-        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "parse_s": time.perf_counter() - begin,
-    }
+    def _differing(self, name: str, result: Result, rules: list[str]) -> list[Any]:
+        lane, theirs = result.lane, result.theirs[name]
+        limit = theirs.events if name == "sqlite" else None
+        found = explained(name, differences(result.mine, theirs, limit), lane.events, list(lane.rules) or rules)
+        self.unexplained += sum(not one.why for one in found)
+        print(
+            f"{lane.name}: {result.mine.rules:,} rules, {name} {theirs.rules:,} (refused {theirs.refused}, "
+            f"unable {len(theirs.unable)}); {len(found)} rules match differently",
+            *found,
+            sep="\n  ",
+            flush=True,
+        )
+        return found
 
 
-def built() -> Path:
-    """The peer's program, built if it is not there."""
-    target = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "soc-bench" / "rsigma"
-    subprocess.run(
-        ["cargo", "build", "--release", "--locked", "--quiet"],
-        cwd=PEER,
-        env=os.environ | {"CARGO_TARGET_DIR": str(target)},
-        check=True,
+def all_lanes(given: argparse.Namespace, folder: Path) -> Iterator[Lane]:
+    wanted = given.lanes or LANES
+    return chain(
+        sigma_lanes.lanes(given.data, folder, given.events, [n for n in wanted if n in sigma_lanes.RECIPES]),
+        sigma_correlation.lanes(folder, given.detections, [n for n in wanted if n in sigma_correlation.STREAMS]),
     )
-    return target / "release" / "rsigma-peer"
 
 
-def alone(command: list[str]) -> Figures:
-    """Run on one core; the figures that it prints."""
-    core = max(os.sched_getaffinity(0))
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # one thread here
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0], epilog=f"lanes: {', '.join(LANES)}; all if none is named"
     )
-    return Figures(**json.loads(done.stdout))
+    shared = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
+    parser.add_argument("--rules", type=Path, default=shared / "sigmahq", help="SigmaHQ's folder")
+    parser.add_argument("--data", type=Path, default=shared)
+    parser.add_argument("--lanes", nargs="*", default=[], choices=LANES, metavar="NAME")
+    parser.add_argument("--events", type=int, default=20_000, help="of a lane")
+    parser.add_argument("--detections", type=int, default=100_000, help="of a correlation lane")
+    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rule-counts", type=lambda text: [int(n) for n in text.split(",")], default=[])
+    parser.add_argument("--peer", action="append", choices=sigma_peers.PEERS, default=[])
+    parser.add_argument("--peer-cached", action="store_true")
+    parser.add_argument("--cores", choices=["1", "all"], default="1")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
 
 
-def differences(mine: Figures, theirs: Figures) -> list[str]:
-    """Rules that do not match as often."""
-    both = sorted(mine.matches.keys() | theirs.matches.keys())
-    return [
-        f"{rule}: ours {mine.matches.get(rule, 0)}, rsigma {theirs.matches.get(rule, 0)}"
-        for rule in both
-        if mine.matches.get(rule, 0) != theirs.matches.get(rule, 0)
+def written(path: Path, results: Sequence[tuple[int, Result]]) -> None:
+    """All figures as JSON, matches as counts."""
+
+    def plain(figures: Figures) -> dict[str, Any]:
+        matches = {rule: len(lines) for rule, lines in figures.matches.items()}
+        return vars(figures) | {"matches": matches, "first": figures.first, "later": figures.later}
+
+    lanes = [
+        {
+            "lane": one.lane.name,
+            "rule_count": count,
+            "ours": plain(one.mine),
+            "peers": {name: plain(figures) for name, figures in one.theirs.items()},
+            "differences": {name: list(map(vars, found)) for name, found in one.differing.items()},
+        }
+        for count, one in results
     ]
-
-
-def row(lane: Lane, mine: Figures, theirs: Figures | None) -> str:
-    per = 1e6 / mine.events
-    cells = [
-        lane.name,
-        f"{mine.events:,}",
-        f"{sum(mine.matches.values()):,}",
-        f"{mine.first:,.0f} / {mine.later:,.0f}",
-        f"{mine.parse_s * per:.1f}",
-        f"{mine.load_s:.1f}",
-        f"{mine.rss_mb}",
-    ]
-    if theirs:
-        ratio = mine.later / theirs.later
-        cells += [
-            f"{theirs.first:,.0f} / {theirs.later:,.0f}",
-            f"{theirs.load_s:.1f}",
-            f"{theirs.rss_mb}",
-            f"{ratio:.2f} ({'meets' if ratio >= lane.bar else 'below'} {lane.bar})",
-        ]
-    return f"| {' | '.join(cells)} |"
+    path.write_text(json.dumps({"circumstances": circumstances(), "lanes": lanes}, indent=1))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    shared = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
-    parser.add_argument("--rules", type=Path, default=shared / "sigmahq")
-    parser.add_argument("--data", type=Path, default=shared)
-    parser.add_argument("--lanes", nargs="*", default=[])
-    parser.add_argument("--events", type=int, default=20_000, help="of a lane")
-    parser.add_argument("--passes", type=int, default=3)
-    parser.add_argument("--peer", choices=["rsigma"])
-    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    rules = [str(given.rules / pack) for pack in PACKS]
-    if given.worker:
-        print(json.dumps(ours(given.worker, given.passes, rules)))
-        return
-    print(circumstances())
-    peer = built() if given.peer else None
-    rows = []
-    with tempfile.TemporaryDirectory(prefix="soc-sigma-") as folder:
-        for lane in lanes(given.data, Path(folder), given.events, given.lanes):
-            files = [str(lane.events), str(lane.routes), str(lane.sources)]
-            options = ["--passes", str(given.passes), "--rules", str(given.rules)]
-            mine = alone([sys.executable, "-m", "benchmarks.sigma", "--worker", *files, *options])
-            theirs = alone([str(peer), *files, str(given.passes), *rules]) if peer else None
-            print(f"{lane.name}: {mine.rules:,} rules", file=sys.stderr, flush=True)
-            if theirs:
-                differing = differences(mine, theirs)
-                print(f"{lane.name}: {len(differing)} rules differ", *differing, sep="\n  ", flush=True)
-            rows.append(row(lane, mine, theirs))
-            print(rows[-1], file=sys.stderr, flush=True)
-    head = ["lane", "events", "matches", "ours first / later, events/s", "parse µs", "load s", "MB"]
-    if peer:
-        head += ["rsigma first / later", "load s", "MB", "ratio (bar)"]
-    print("", f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows, sep="\n")
+    given = arguments()
+    print(circumstances(), flush=True)
+    peers = [sigma_peers.peer(name) for name in given.peer]
+    runner = Runner(given, peers)
+    names = [peer.name for peer in peers]
+    all_rules = [str(given.rules / pack) for pack in PACKS]
+    results: list[tuple[int, Result]] = []
+    with tempfile.TemporaryDirectory(prefix="soc-sigma-") as made:
+        folder = Path(made)
+        sizes = [(size, of_size(size, all_rules, folder / f"rules-{size}")) for size in given.rule_counts]
+        for lane in all_lanes(given, folder):
+            for size, rules in sizes or [(0, all_rules)]:
+                results.append((size, runner.result(lane, rules)))
+    cores = len(runner.cores)
+    print(f"\nevents/s per core, {cores} {'cores' if cores > 1 else 'core'}, parsing included, routes given to all\n")
+    if given.rule_counts:
+        print(sigma_report.by_count(results, names, cores))
+    else:
+        print(sigma_report.side_by_side([one for _, one in results], names, cores), end="\n\n")
+        print(sigma_report.stages([one for _, one in results], names))
+    if given.json:
+        written(given.json, results)
+    if runner.unexplained:
+        raise SystemExit(f"\n{runner.unexplained} differences are not explained")
 
 
 if __name__ == "__main__":
