@@ -8,6 +8,7 @@ speed is printed, and differences are told with their reason.
     --peer rsigma         RSigma's published library 0.23, an engine for each log source (needs cargo)
     --peer rsigma-tuned   the same with mimalloc and sonic-rs in place of its own allocator and JSON parser
     --peer sqlite         pySigma's SQLite backend over a table of the events, the method of offline hunters
+    --peer sqlite-indexed the same with an index on the log source, which they mostly lack
     --peer-cached         peers' figures of an earlier run over the same bytes where there are any, marked as such
     --rounds 3            engines in turn, the best passes of each: for a machine with other work
     --rule-counts 100,1000,3754,10000    the cost of an event against the number of rules, on the lanes given
@@ -56,10 +57,10 @@ class Runner:
         for _ in range(self.given.rounds):
             mine.append(self.ours.run(job_of(lane, rules, self.given.passes), self.cores))
             for peer in self.peers:
-                if lane.correlate and peer.name == "sqlite":
+                if lane.correlate and peer.name.startswith("sqlite"):
                     continue
                 job = sigma_peers.peer_job(peer.name, lane, rules, self.given.passes)
-                cores = self.cores[:1] if peer.name == "sqlite" else self.cores
+                cores = self.cores[:1] if peer.name.startswith("sqlite") else self.cores
                 theirs.setdefault(peer.name, []).append(peer.figures(lane, job, cores, self.given.peer_cached))
         result = Result(
             lane, sigma_peers.best(mine), {name: sigma_peers.best(figures) for name, figures in theirs.items()}
@@ -70,7 +71,7 @@ class Runner:
 
     def _differing(self, name: str, result: Result, rules: list[str]) -> list[Any]:
         lane, theirs = result.lane, result.theirs[name]
-        limit = theirs.events if name == "sqlite" else None
+        limit = theirs.events if name.startswith("sqlite") else None
         found = explained(name, differences(result.mine, theirs, limit), lane.events, list(lane.rules) or rules)
         self.unexplained += sum(not one.why for one in found)
         print(
@@ -85,9 +86,10 @@ class Runner:
 
 def all_lanes(given: argparse.Namespace, folder: Path) -> Iterator[Lane]:
     wanted = given.lanes or LANES
+    counts = [n for n in wanted if n in sigma_correlation.STREAMS and given.cores == "1"]  # shares would cut windows
     return chain(
         sigma_lanes.lanes(given.data, folder, given.events, [n for n in wanted if n in sigma_lanes.RECIPES]),
-        sigma_correlation.lanes(folder, given.detections, [n for n in wanted if n in sigma_correlation.STREAMS]),
+        sigma_correlation.lanes(folder, given.detections, counts),
     )
 
 

@@ -38,6 +38,15 @@ class Difference:
         return f"{self.rule}: ours {self.ours}, peer {self.theirs} (line {lines}, …): {why}"
 
 
+def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """An event with nested names joined by dots; lists stay."""
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
 def items(detection: Any) -> Iterator[Item]:
     """All field items and keyword lists of a rule's `detection`."""
     if isinstance(detection, Mapping):
@@ -92,10 +101,6 @@ def _not_ascii(rule: Sequence[Item], event: Mapping[str, Any]) -> bool:
     )
 
 
-def _absent(rule: Sequence[Item], event: Mapping[str, Any]) -> bool:
-    return any(name and event.get(name) is None for name, _, _ in rule)
-
-
 def _cased_name(rule: Sequence[Item], event: Mapping[str, Any]) -> bool:
     lower = {name.lower() for name in event}
     return any(name not in event and name.lower() in lower for name, _, _ in rule if name)
@@ -113,7 +118,6 @@ REASONS: Final[dict[str, list[tuple[str, Callable[[Sequence[Item], Mapping[str, 
     "sqlite": [
         ("SQLite's names of columns ignore letter case", _cased_name),
         ("names with spaces are other columns", _spaces),
-        ("SQL's third truth value: NOT over an absent field is not true", _absent),
         ("SQLite folds the case of ASCII letters alone", _not_ascii),
     ],
 }
@@ -144,8 +148,8 @@ def explained(peer: str, found: Sequence[Difference], events: Path, rules: Seque
     out = []
     for one in found:
         rule = list(items_of(documents.get(one.rule, {})))
-        event = orjson.loads(lines[(one.only_ours + one.only_theirs)[0]])
-        reasons = REASONS["sqlite" if peer == "sqlite" else "rsigma"]
+        event = dict(flattened(orjson.loads(lines[(one.only_ours + one.only_theirs)[0]])))
+        reasons = REASONS[peer.partition("-")[0]]
         why = "; or ".join(reason for reason, test in reasons if test(rule, event))
         out.append(Difference(one.rule, one.ours, one.theirs, one.only_ours, one.only_theirs, why))
     return out

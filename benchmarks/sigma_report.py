@@ -64,7 +64,7 @@ def side_by_side(results: Sequence[Result], peers: Sequence[str], cores: int) ->
                 continue
             differ = len(one.differing.get(peer, ()))
             mark = " (earlier run)" if theirs.earlier else ""
-            ratio, said = verdict(one.mine, theirs, SQLITE_BAR if peer == "sqlite" else one.lane.bar)
+            ratio, said = verdict(one.mine, theirs, SQLITE_BAR if peer.startswith("sqlite") else one.lane.bar)
             count = f"{theirs.count:,}" + (f" ({differ} rules differ)" if differ else "")
             row += [count, speeds(theirs, cores) + mark, ratio, said]
         rows.append(row)
