@@ -6,7 +6,8 @@ parses every line and evaluates it against all rules that apply. Which lines eve
 speed is printed, and differences are told with their reason.
 
     --peer rsigma         RSigma's published library 0.23, an engine for each log source (needs cargo)
-    --peer rsigma-tuned   the same with mimalloc and sonic-rs in place of its own allocator and JSON parser
+    --peer rsigma-single  the same library, one engine that is told the log source of each event
+    --peer rsigma-tuned   as the first, with mimalloc and sonic-rs in place of its own allocator and JSON parser
     --peer sqlite         pySigma's SQLite backend over a table of the events, the method of offline hunters
     --peer sqlite-indexed the same with an index on the log source, which they mostly lack
     --peer-cached         peers' figures of an earlier run over the same bytes where there are any, marked as such

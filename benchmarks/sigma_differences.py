@@ -106,6 +106,10 @@ def _cased_name(rule: Sequence[Item], event: Mapping[str, Any]) -> bool:
     return any(name not in event and name.lower() in lower for name, _, _ in rule if name)
 
 
+def _list(rule: Sequence[Item], event: Mapping[str, Any]) -> bool:
+    return any(isinstance(event.get(name), list) for name, _, _ in rule)
+
+
 #: Peer → reason → test on (items of the rule, event).
 REASONS: Final[dict[str, list[tuple[str, Callable[[Sequence[Item], Mapping[str, Any]], bool]]]]] = {
     "rsigma": [
@@ -118,6 +122,7 @@ REASONS: Final[dict[str, list[tuple[str, Callable[[Sequence[Item], Mapping[str, 
     "sqlite": [
         ("SQLite's names of columns ignore letter case", _cased_name),
         ("names with spaces are other columns", _spaces),
+        ("a list is one JSON text in the table", _list),
         ("SQLite folds the case of ASCII letters alone", _not_ascii),
     ],
 }

@@ -1,8 +1,8 @@
 """Engines as processes: a job in, figures out, pinned to one core or spread over all; other engines built and kept.
 
-The peers are RSigma's published library (benchmarks/peers/rsigma, Rust; "rsigma-tuned": the same with another allocator
-and JSON parser than its own), and pySigma's SQLite backend (benchmarks/peers/sqlite.py; "sqlite-indexed": with an index
-on the log source).
+The peers are RSigma's published library (benchmarks/peers/rsigma, Rust; "rsigma-single": one engine that is told the
+log source; "rsigma-tuned": with another allocator and JSON parser than its own), and pySigma's SQLite backend
+(benchmarks/peers/sqlite.py; "sqlite-indexed": with an index on the log source).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.sigma_lanes import Lane
 
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "soc-bench"
 _CRATE: Final = ROOT / "benchmarks" / "peers" / "rsigma"
-PEERS: Final = ("rsigma", "rsigma-tuned", "sqlite", "sqlite-indexed")
+PEERS: Final = ("rsigma", "rsigma-single", "rsigma-tuned", "sqlite", "sqlite-indexed")
 #: RSigma's fastest setting of those its library offers: an engine for each log source, without its Bloom filter (no
 #: difference beyond noise) and its automaton across rules (up to half slower).
 RSIGMA: Final[dict[str, Any]] = {"routed": True, "bloom_bytes": 0, "automaton": False}
@@ -119,7 +119,7 @@ def peer(name: str) -> Engine:
         source = (ROOT / "benchmarks" / "peers" / "sqlite.py").read_bytes()
         return Engine(name, [sys.executable, "-m", "benchmarks.peers.sqlite"], source)
     features = ["--features", "tuned"] if name == "rsigma-tuned" else []
-    target = CACHE / name
+    target = CACHE / (name if features else "rsigma")
     subprocess.run(
         ["cargo", "build", "--release", "--locked", "--quiet", "-j1", *features],
         cwd=_CRATE,
@@ -135,7 +135,7 @@ def peer_job(name: str, lane: Lane, rules: list[str], passes: int) -> Job:
     if name.startswith("sqlite"):
         settings = {"lines": SQLITE_LINES, "cache": str(CACHE / "queries"), "index": name == "sqlite-indexed"}
         return job_of(lane, rules, 1, settings)
-    return job_of(lane, rules, passes, RSIGMA)
+    return job_of(lane, rules, passes, RSIGMA | {"routed": name != "rsigma-single"})
 
 
 def _rules_digest(folders: Sequence[str]) -> bytes:
