@@ -149,7 +149,11 @@ def main() -> None:
             for size, rules in sizes or [(0, all_rules)]:
                 results.append((size, runner.result(lane, rules)))
     cores = len(runner.cores)
-    print(f"\nevents/s per core, {cores} {'cores' if cores > 1 else 'core'}, parsing included, routes given to all\n")
+    print(
+        f"\nevents/s per core, {cores} {'cores' if cores > 1 else 'core'}, parsing included; all engines are given the"
+    )
+    print("same log source for each line, so that none of them routes by itself\n")
+    print(*(f"{name}: {sigma_peers.PEERS[name]}" for name in names), sep="\n", end="\n\n")
     if given.rule_counts:
         print(sigma_report.by_count(results, names, cores))
     else:

@@ -23,7 +23,14 @@ from benchmarks.sigma_lanes import Lane
 
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "soc-bench"
 _CRATE: Final = ROOT / "benchmarks" / "peers" / "rsigma"
-PEERS: Final = ("rsigma", "rsigma-single", "rsigma-tuned", "sqlite", "sqlite-indexed")
+#: Name → what it is, for people.
+PEERS: Final = {
+    "rsigma": "RSigma's library 0.23, one engine for each log source, without Bloom filter and cross-rule automaton",
+    "rsigma-single": "RSigma's library 0.23, one engine that is told the log source, otherwise the same",
+    "rsigma-tuned": "as rsigma, with mimalloc and sonic-rs",
+    "sqlite": "pySigma's SQLite backend, one table in memory, each rule's query for its log sources",
+    "sqlite-indexed": "the same with an index on the log source",
+}
 #: RSigma's fastest setting of those its library offers: an engine for each log source, without its Bloom filter (no
 #: difference beyond noise) and its automaton across rules (up to half slower).
 RSIGMA: Final[dict[str, Any]] = {"routed": True, "bloom_bytes": 0, "automaton": False}

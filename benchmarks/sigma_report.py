@@ -66,6 +66,7 @@ def side_by_side(results: Sequence[Result], peers: Sequence[str], cores: int) ->
             mark = " (earlier run)" if theirs.earlier else ""
             ratio, said = verdict(one.mine, theirs, SQLITE_BAR if peer.startswith("sqlite") else one.lane.bar)
             count = f"{theirs.count:,}" + (f" ({differ} rules differ)" if differ else "")
+            count += f" ({len(theirs.unable)} rules not expressed)" if theirs.unable else ""
             row += [count, speeds(theirs, cores) + mark, ratio, said]
         rows.append(row)
     return table(head, rows)
@@ -76,7 +77,7 @@ def stages(results: Sequence[Result], peers: Sequence[str]) -> str:
     names = ("parse", "fill", "evaluate", "detail")
     head = ["lane", *(f"{name}, µs" for name in names), "load, s", "MB"]
     for peer in peers:
-        head += [f"{peer} parse, µs", "load, s", "MB"]
+        head += [f"{peer}, µs", "load, s", "MB"]
     rows = []
     for one in results:
         row = [one.lane.name, *(_per_event(one.mine, name) for name in names)]
@@ -86,7 +87,8 @@ def stages(results: Sequence[Result], peers: Sequence[str]) -> str:
             if theirs is None:
                 row += ["", "", ""]
                 continue
-            row += [_per_event(theirs, "parse"), f"{theirs.load_s:.2f}", f"{theirs.rss_mb}"]
+            told = ", ".join(f"{stage} {_per_event(theirs, stage)}" for stage in theirs.stages_s)
+            row += [told, f"{theirs.load_s:.2f}", f"{theirs.rss_mb}"]
         rows.append(row)
     return table(head, rows)
 
