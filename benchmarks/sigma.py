@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -102,16 +103,33 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rules", type=Path, default=shared / "sigmahq", help="SigmaHQ's folder")
     parser.add_argument("--data", type=Path, default=shared)
     parser.add_argument("--lanes", nargs="*", default=[], choices=LANES, metavar="NAME")
-    parser.add_argument("--events", type=int, default=20_000, help="of a lane")
-    parser.add_argument("--detections", type=int, default=100_000, help="of a correlation lane")
-    parser.add_argument("--passes", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--rule-counts", type=lambda text: [int(n) for n in text.split(",")], default=[])
+    parser.add_argument("--events", type=_positive, default=20_000, help="of a lane")
+    parser.add_argument("--detections", type=_positive, default=100_000, help="of a correlation lane")
+    parser.add_argument("--passes", type=_positive, default=3)
+    parser.add_argument("--rounds", type=_positive, default=1)
+    parser.add_argument("--rule-counts", type=_counts, default=[], metavar="N,N,…")
     parser.add_argument("--peer", action="append", choices=sigma_peers.PEERS, default=[])
     parser.add_argument("--peer-cached", action="store_true")
     parser.add_argument("--cores", choices=["1", "all"], default="1")
     parser.add_argument("--json", type=Path)
-    return parser.parse_args()
+    given = parser.parse_args()
+    for folder in (given.data, *(given.rules / pack for pack in PACKS)):
+        if not folder.is_dir():
+            parser.error(f"there is no folder {folder}: say where recordings and rules are (--data, --rules)")
+    if any(name.startswith("rsigma") for name in given.peer) and not shutil.which("cargo"):
+        parser.error("RSigma is built by cargo, which is not there: install Rust 1.95")
+    return given
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
+    return number
+
+
+def _counts(text: str) -> list[int]:
+    return [_positive(number) for number in text.split(",")]
 
 
 def written(path: Path, results: Sequence[tuple[int, Result]]) -> None:

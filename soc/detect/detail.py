@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from soc.detect.columns import Column
+from soc.detect.columns import MEMO_CHARS, Column
 from soc.detect.compile import Compiled, Compiler, Expression
 from soc.detect.condition import Leaf, Not, Or, Tree
 from soc.detect.detection import Ask
@@ -43,8 +43,8 @@ class _Node:
 
 #: Alternatives from which on a look-up by atom is quicker than asking each.
 _MANY: Final = 8
-#: Matched predicates that a leaf remembers.
-_MADE: Final = 256
+#: Matched predicates that a leaf remembers, of values up to MEMO_CHARS.
+_MADE: Final = 64
 
 
 def root(tree: Tree[Ask], compiler: Compiler) -> _Node | None:
@@ -154,7 +154,9 @@ def _matched(at: _Node, ask: Ask, event: Mapping[str, Any]) -> Matched:
         value = "" if not values or values[0] is None else text_of(values[0])
     known = at.made.get((name, value))
     if known is None:
-        if len(at.made) >= _MADE:
-            at.made.clear()
-        known = at.made[name, value] = Matched(ask.field or "", name, ask.op, ask.pattern, value[:MAX_ACTUAL])
+        known = Matched(ask.field or "", name, ask.op, ask.pattern, value[:MAX_ACTUAL])
+        if len(value) <= MEMO_CHARS:
+            if len(at.made) >= _MADE:
+                at.made.clear()
+            at.made[name, value] = known
     return known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,29 @@ def test_detections_come_in_the_order_of_rule_ids_with_what_held(rules: RuleSet)
 def test_long_values_are_cut_in_the_detail(rules: RuleSet) -> None:
     [detection] = rules.match([{"X": "whoami " * 1000}])[0]
     assert len(detection.matched[0].actual) == 1000
+
+
+def test_long_values_are_not_kept(rules: RuleSet) -> None:
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for n in range(40):
+        assert rules.match([{"X": f"whoami {n} " + "x" * 100_000}])[0]
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1_000_000
+
+
+def test_a_common_alternative_among_many_others_is_told_where_it_holds(tmp_path: Path) -> None:
+    """`.exe` is so common that no scan looks for it, and the others need a test of their own."""
+    others = [f"{letter}?{letter}" for letter in "abcdfgh"]
+    (tmp_path / "rule.yml").write_text(
+        "title: t\nid: r\nlogsource: {product: windows}\n"
+        f"detection: {{i: {{Image: evil}}, s: {{CommandLine|contains: [{', '.join(map(repr, others))}, .exe]}}, "
+        "condition: i and s}\n"
+    )
+    [found] = load_rules([tmp_path]).match([{"Image": "evil", "CommandLine": "x.exe axa"}])[0]
+    assert [one.pattern for one in found.matched] == ["evil", "a?a", ".exe"]
 
 
 def test_a_rule_applies_where_all_that_its_log_source_asks_for_is_there(rules: RuleSet) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soc.detect import LogSource, RuleSet, load_rules
+from soc.detect.explain import Explained
 from tests.detect import reference
 
 FIELDS = ("A", "b", "C.d", "C.e.f", "ä")
@@ -43,7 +44,8 @@ event = st.dictionaries(
 
 
 def listed(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.one_of(values, st.lists(values, min_size=1, max_size=4))
+    """One value, a few, or so many that they are looked up together."""
+    return st.one_of(values, st.lists(values, min_size=1, max_size=4), st.lists(values, min_size=8, max_size=12))
 
 
 pattern = st.lists(
@@ -188,6 +190,27 @@ def test_matcher_equals_the_reference(
     assert ids(ready, events) == expected
     for e, found in zip(events, expected, strict=True):
         assert [r for r in ready.rules if ready.explain(r, e).true] == found
+
+
+def told(node: Explained) -> list[tuple[str, str, str]]:
+    """What made a node true, in the rule's order: predicates that hold, and nothing of a negation."""
+    if node.kind == "leaf":
+        return [(node.field, node.op, node.pattern)] if node.true else []
+    return [one for child in node.children if node.true and node.kind != "not" for one in told(child)]
+
+
+@settings(max_examples=200)
+@given(
+    rules=st.lists(rule(), min_size=1, max_size=4), events=st.lists(event, min_size=1, max_size=5), mapped=st.booleans()
+)
+def test_what_a_detection_tells_is_what_the_explanation_holds_true_and_nothing_twice(
+    rules: list[dict[str, Any]], events: list[dict[str, Any]], mapped: bool, folder: Path
+) -> None:
+    ready = loaded(rules, folder, mapped)
+    for e, found in zip(events, ready.match(events), strict=True):
+        for detection in found:
+            expected = list(dict.fromkeys(told(ready.explain(detection.rule_id, e))))
+            assert [(one.field, one.op, one.pattern) for one in detection.matched] == expected
 
 
 @settings(max_examples=50)

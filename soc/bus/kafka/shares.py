@@ -32,7 +32,7 @@ class Shares:
     def forgotten(self, generation: int) -> frozenset[int]:
         """Partitions that nobody holds, the group being in this generation now and when this was last asked.
 
-        Asks the cluster every LOOK_S, and says () in between, and when the cluster does not say.
+        Asks the cluster every LOOK_S; none in between, and where the cluster does not say.
         """
         now = time.monotonic()
         if now - self._looked < LOOK_S:
@@ -55,11 +55,12 @@ class Shares:
         ).values()
         if told["error"] or told["group_state"] != "Stable":
             return frozenset()
-        held = {
-            partition
-            for member in told["members"]
-            for share in member["member_assignment"]["assigned_partitions"]
-            if share["topic"] == self._topic
-            for partition in share["partitions"]
-        }
+        held: set[int] = set()
+        for member in told["members"]:
+            assignment = member["member_assignment"]
+            if assignment and not isinstance(assignment, dict):  # a foreign member's, which cannot be read
+                return frozenset()
+            for share in assignment["assigned_partitions"] if assignment else ():
+                if share["topic"] == self._topic:
+                    held.update(share["partitions"])
         return frozenset(self._administration.partitions(self._topic)) - held
